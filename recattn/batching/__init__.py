@@ -1,0 +1,1 @@
+"""From carriers to tensors."""

@@ -1,0 +1,1 @@
+"""From frames to carriers in numpy."""

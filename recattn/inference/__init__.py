@@ -1,0 +1,1 @@
+"""From a scorer to scores."""

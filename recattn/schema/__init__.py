@@ -1,0 +1,1 @@
+"""The doors: what a frame must look like."""

@@ -1,0 +1,172 @@
+"""What recommendations must look like beside the truth they are judged by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from recattn.errors import ConfigError, DataError, listed, nearest
+from recattn.schema.columns import ITEM, RANK, REQUEST, SCORE, SEEN, USER
+
+
+def request_key(recommendations: pd.DataFrame, truth: pd.DataFrame) -> str:
+    """The column by which the frames meet: `request_id` where both have it, else `user_id`.
+
+    Raises DataError when `user_id` has to do although some user has several requests.
+    """
+    frames = {"recommendations": recommendations, "truth": truth}
+    for what, frame in frames.items():
+        _check_columns(frame, what, [ITEM])
+    having = [what for what, frame in frames.items() if REQUEST in frame.columns]
+    if len(having) == 2:
+        return REQUEST
+    for what, frame in frames.items():
+        _check_columns(frame, what, [USER])
+    for what in having:
+        pairs = frames[what][[USER, REQUEST]].drop_duplicates()
+        several = pairs.loc[pairs[USER].duplicated(), USER].unique()
+        if len(several):
+            other = next(name for name in frames if name != what)
+            raise DataError(
+                f"{what} has several requests for {len(several)} users ({listed(several.tolist())}), but "
+                f"{other} has no {REQUEST!r} to tell them apart. Take both from one split: recommend for "
+                "split.requests(part, target=) and judge by split.truth(part, target=)."
+            )
+    return USER
+
+
+def judged_truth(truth: pd.DataFrame, key: str, seen: str) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows of `truth` that count (each (key, item) once, by `seen`), and counts of the rest."""
+    if len(truth) == 0:
+        raise DataError(
+            "truth is empty: there is nothing to judge by. Look at how many rows the split left for it."
+        )
+    _check_complete(truth, "truth", [key, ITEM])
+    once = truth[~truth.duplicated([key, ITEM])]
+    judged = once[~_seen_rows(once, seen)]
+    if len(judged) == 0:
+        raise DataError(
+            f"seen='drop' leaves no truth: all {len(once)} rows are items their user had seen. "
+            "Pass seen='keep', beside recommendations made with exclude_seen=False."
+        )
+    counts = {
+        "duplicate_truth_rows": len(truth) - len(once),
+        "seen_truth_rows_dropped": len(once) - len(judged),
+        "requests_dropped": once[key].nunique() - judged[key].nunique(),
+    }
+    return judged, counts
+
+
+def ranked_rows(
+    recommendations: pd.DataFrame, truth: pd.DataFrame, key: str
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows of `recommendations` ranked for a request of the checked `truth`, and counts of the rest."""
+    columns = recommendations.columns
+    place = RANK if RANK in columns else SCORE
+    if place not in columns:
+        raise DataError(
+            f"recommendations has neither {RANK!r} nor {SCORE!r} to order a list by; "
+            f"it has {listed(map(str, columns))}."
+        )
+    if len(recommendations) and not pd.api.types.is_numeric_dtype(recommendations[place]):
+        raise DataError(f"recommendations.{place} must be numbers, got {recommendations[place].dtype}.")
+    _check_complete(recommendations, "recommendations", [key, ITEM, *([RANK] if place == RANK else [])])
+    for column in (key, ITEM):
+        _check_same_kind(recommendations, truth, column)
+    if key == REQUEST:
+        _check_same_users(recommendations, truth)
+    known = recommendations[key].isin(truth[key].unique()).to_numpy()
+    extra = recommendations.loc[~known, key].unique()
+    if len(extra) and not known.any():
+        raise DataError(
+            f"none of the {len(extra)} requests in recommendations is in truth: {key} there is like "
+            f"{listed(extra[:3].tolist())}, in truth like {listed(truth[key].iloc[:3].tolist())}."
+        )
+    unscored = recommendations[place].isna().to_numpy() & known
+    counts = {"extra_requests_ignored": len(extra), "unscored_rows_ignored": int(unscored.sum())}
+    return recommendations[known & ~unscored], counts
+
+
+def _seen_rows(truth: pd.DataFrame, seen: str) -> np.ndarray:
+    if seen not in ("keep", "drop"):
+        raise ConfigError(f"seen must be 'keep' or 'drop', got {seen!r}.{nearest(seen, ['keep', 'drop'])}")
+    if seen == "keep":
+        return np.zeros(len(truth), dtype=bool)
+    _check_columns(truth, "truth", [SEEN])
+    if not pd.api.types.is_bool_dtype(truth[SEEN]) or truth[SEEN].isna().any():
+        raise DataError(f"truth.{SEEN} must be true or false in every row, got {truth[SEEN].dtype}.")
+    return truth[SEEN].to_numpy(dtype=bool)
+
+
+def _check_columns(frame: pd.DataFrame, what: str, needed: Sequence[str]) -> None:
+    """Raises DataError when `frame` is no DataFrame or lacks one of `needed`."""
+    if not isinstance(frame, pd.DataFrame):
+        raise DataError(f"{what} must be a DataFrame, got {type(frame).__name__}.")
+    columns = [str(column) for column in frame.columns]
+    for name in needed:
+        if name not in frame.columns:
+            raise DataError(
+                f"{what} has no column {name!r}; it has {listed(columns, 12)}.{nearest(name, columns)}"
+            )
+
+
+def _check_complete(frame: pd.DataFrame, what: str, needed: Sequence[str]) -> None:
+    """Raises DataError when one of the columns `needed` holds a null."""
+    for name in needed:
+        null = frame[name].isna().to_numpy()
+        if null.any():
+            rows = null.nonzero()[0]
+            raise DataError(
+                f"{what}.{name} has {len(rows)} null values of {len(frame)} (rows {listed(rows.tolist())}). "
+                "Drop those rows or fill them in."
+            )
+
+
+def _check_same_kind(recommendations: pd.DataFrame, truth: pd.DataFrame, column: str) -> None:
+    """Raises DataError when ids are text on one side and numbers on the other, so that nothing could meet."""
+    if len(recommendations) == 0:
+        return
+    theirs, ours = _kind(recommendations[column]), _kind(truth[column])
+    if theirs != ours:
+        raise DataError(
+            f"{column} is {theirs} in recommendations (like {recommendations[column].iloc[0]!r}) but {ours} "
+            f"in truth (like {truth[column].iloc[0]!r}). Bring both to one type, such as .astype(str)."
+        )
+
+
+def _check_one_user(frame: pd.DataFrame, what: str) -> pd.Series:
+    """The user of each request, indexed by request; raises DataError when a request has two."""
+    pairs = frame[[REQUEST, USER]].drop_duplicates()
+    twice = pairs.loc[pairs[REQUEST].duplicated(), REQUEST].unique()
+    if len(twice):
+        raise DataError(
+            f"{what}: {len(twice)} requests have more than one user ({listed(twice.tolist())}). "
+            "A request is one user at one moment."
+        )
+    return pairs.set_index(REQUEST)[USER]
+
+
+def _check_same_users(recommendations: pd.DataFrame, truth: pd.DataFrame) -> None:
+    """Raises DataError when one `request_id` names different users on the two sides."""
+    if USER not in recommendations.columns or USER not in truth.columns:
+        return
+    ours = _check_one_user(truth, "truth")
+    theirs = _check_one_user(recommendations, "recommendations").reindex(ours.index).dropna()
+    differ = theirs.index[theirs.to_numpy() != ours.reindex(theirs.index).to_numpy()]
+    if len(differ):
+        raise DataError(
+            f"{len(differ)} requests have one user in recommendations and another in truth "
+            f"({REQUEST} {listed(differ.tolist())}). The frames come from different splits or targets."
+        )
+
+
+def _kind(ids: pd.Series) -> str:
+    values = ids.dtype.categories.dtype if isinstance(ids.dtype, pd.CategoricalDtype) else ids.dtype
+    if pd.api.types.is_bool_dtype(values):
+        return "bool"
+    if pd.api.types.is_numeric_dtype(values):
+        return "numeric"
+    kind = pd.api.types.infer_dtype(ids.iloc[:1000].tolist(), skipna=True)
+    return "numeric" if kind in {"integer", "floating", "decimal"} else "text" if kind == "string" else kind

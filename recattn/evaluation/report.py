@@ -1,0 +1,61 @@
+"""The outcome of one evaluation."""
+
+from __future__ import annotations
+
+import dataclasses
+from html import escape
+
+import pandas as pd
+
+from recattn.errors import ConfigError, nearest
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Report:
+    """What was measured, on whom, under which rules.
+
+    Attributes:
+        summary: Metric name -> plain float, the mean over requests (coverage: one value for all), ready for
+            `mlflow.log_metrics(report.summary)`.
+        per_request: One row a request of the truth, in the truth's order: the key column (`policy["key"]`),
+            `user_id` where the key is `request_id`, one column a metric.
+        policy: What two reports must share to be compared: `key`, `seen`, `k` (all of them, as text),
+            `truth_sha256`, `users_sha256`, `catalog_sha256`, `catalog_size` (where given), rules of the
+            caller; further the counts `requests`, `truth_rows`, `duplicate_truth_rows`,
+            `seen_truth_rows_dropped`, `requests_dropped`, `requests_without_recommendations`,
+            `extra_requests_ignored`, `unscored_rows_ignored`, `longest_list` (a k above it was judged on
+            shorter lists).
+    """
+
+    summary: dict[str, float]
+    per_request: pd.DataFrame
+    policy: dict[str, str | int]
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row a metric: `metric`, `value`."""
+        return pd.DataFrame({"metric": list(self.summary), "value": list(self.summary.values())})
+
+    def values(self, metric: str) -> pd.Series:
+        """float64 [X], `metric` of each request, indexed by the key. Raises ConfigError if there is none."""
+        key = str(self.policy["key"])
+        names = [name for name in self.summary if name in self.per_request.columns]
+        if metric not in names:
+            why = "has one value for all requests" if metric in self.summary else "is not in this report"
+            raise ConfigError(
+                f"metric {metric!r} {why}.{nearest(metric, names)} Per request there are: {', '.join(names)}."
+            )
+        return self.per_request.set_index(key)[metric]
+
+    def __repr__(self) -> str:
+        return f"Report({self._headline()}: {', '.join(f'{k}={v:.4f}' for k, v in self.summary.items())})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><td>{escape(name)}</td><td>{value:.4f}</td></tr>" for name, value in self.summary.items()
+        )
+        return f"<table><caption>{escape(self._headline())}</caption>{rows}</table>"
+
+    def _headline(self) -> str:
+        policy = self.policy
+        by = f"{policy['requests']} requests by {policy['key']}"
+        return f"{by}, {policy['truth_rows']} truth rows, seen={policy['seen']}"

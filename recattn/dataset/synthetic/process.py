@@ -27,6 +27,7 @@ class Strengths:
         viewed: Share of `sequel` that a volume has which was only viewed.
         session_items: How many last items count; each one `session_decay` of the one after it.
         session_carry: Share of the session's weight that outlives the session.
+        liking: Weight of the taste in whether a user likes what they took.
     """
 
     popularity: float = 1.0
@@ -40,13 +41,14 @@ class Strengths:
     session_carry: float = 0.3
     sequel_days: float = 20.0
     drift_days: float = 7.0
+    liking: float = 1.5
 
 
-PLAIN = Strengths(taste=0.0, session=0.0, sequel=0.0)
+PLAIN = Strengths(taste=0.0, session=0.0, sequel=0.0, liking=0.0)
 
 
 class Past(NamedTuple):
-    """What B users did before a moment, right-aligned or not: only the order along T counts."""
+    """What B users did before a moment."""
 
     items: Ints  # [B, T] in time order; -1 where there is nothing
     times: Ints  # [B, T] seconds UTC
@@ -55,7 +57,7 @@ class Past(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Process:
-    """p(next item | user, visible history, moment), exactly: generation draws from it, the oracle ranks by it."""
+    """p(next item | user, visible history, moment): generation draws from it, the oracle ranks by it."""
 
     popularity: Floats  # [N] log of the relative popularity
     genres: Floats  # [N, K] rows of unit length
@@ -85,6 +87,11 @@ class Process:
         weights = np.exp(logits - np.where(np.isfinite(highest), highest, 0.0))
         return weights / np.maximum(weights.sum(axis=1, keepdims=True), np.finfo(np.float64).tiny)
 
+    def liking(self, users: Ints, times: Ints, items: Ints) -> Floats:
+        """The chance [B] that users [B] like items [B] they take at times [B]."""
+        fit = (self.taste(users, times) * self.genres[items]).sum(axis=1)
+        return 1 / (1 + np.exp(1.0 - self.strengths.liking * fit))
+
     def _logits(self, users: Ints, times: Ints, past: Past) -> Floats:
         by = self.strengths
         wanted = by.taste * self.taste(users, times) + by.session * self._session(times, past)
@@ -108,6 +115,8 @@ class Process:
         sequel = np.where(past.items >= 0, self.sequel[past.items], -1)
         row, place = np.nonzero(sequel >= 0)
         days = (times[row] - past.times[row, place]) / DAY
-        wish = np.where(past.liked[row, place], 1.0, by.viewed) * np.exp(-np.maximum(days, 0) / by.sequel_days)
+        wish = np.where(past.liked[row, place], 1.0, by.viewed)
+        kept = np.exp(-np.maximum(days, 0) / by.sequel_days)
         cell = row * n_items + sequel[row, place]
-        return np.bincount(cell, weights=wish, minlength=len(users) * n_items).reshape(len(users), n_items)
+        total = np.bincount(cell, weights=wish * kept, minlength=len(times) * n_items)
+        return total.astype(np.float64).reshape(len(times), n_items)

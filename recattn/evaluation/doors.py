@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 
 from recattn.errors import ConfigError, DataError, listed, nearest
+from recattn.schema import check_ids, check_same_kind
 from recattn.schema.columns import ITEM, RANK, REQUEST, SCORE, SEEN, USER
+from recattn.schema.rows import first_rows
 
 
 def request_key(recommendations: pd.DataFrame, truth: pd.DataFrame) -> str:
@@ -43,7 +45,7 @@ def judged_truth(truth: pd.DataFrame, key: str, seen: str) -> tuple[pd.DataFrame
         raise DataError(
             "truth is empty: there is nothing to judge by. Look at how many rows the split left for it."
         )
-    _check_complete(truth, "truth", [key, ITEM])
+    truth = _with_plain_ids(truth, "truth", [key, ITEM])
     once = truth[~truth.duplicated([key, ITEM])]
     judged = once[~_seen_rows(once, seen)]
     if len(judged) == 0:
@@ -72,9 +74,9 @@ def ranked_rows(
         )
     if len(recommendations) and not pd.api.types.is_numeric_dtype(recommendations[place]):
         raise DataError(f"recommendations.{place} must be numbers, got {recommendations[place].dtype}.")
-    _check_complete(recommendations, "recommendations", [key, ITEM, *([RANK] if place == RANK else [])])
+    recommendations = _with_plain_ids(recommendations, "recommendations", [key, ITEM])
     for column in (key, ITEM):
-        _check_same_kind(recommendations, truth, column)
+        check_same_kind(recommendations[column], "recommendations", truth[column], "truth", column)
     if key == REQUEST:
         _check_same_users(recommendations, truth)
     known = recommendations[key].isin(truth[key].unique()).to_numpy()
@@ -85,6 +87,10 @@ def ranked_rows(
             f"{listed(extra[:3].tolist())}, in truth like {listed(truth[key].iloc[:3].tolist())}."
         )
     unscored = recommendations[place].isna().to_numpy() & known
+    if place == RANK and unscored.any():
+        raise DataError(
+            f"recommendations has no {RANK} in {int(unscored.sum())} rows ({first_rows(unscored)})."
+        )
     counts = {"extra_requests_ignored": len(extra), "unscored_rows_ignored": int(unscored.sum())}
     return recommendations[known & ~unscored], counts
 
@@ -112,28 +118,8 @@ def _check_columns(frame: pd.DataFrame, what: str, needed: Sequence[str]) -> Non
             )
 
 
-def _check_complete(frame: pd.DataFrame, what: str, needed: Sequence[str]) -> None:
-    """Raises DataError when one of the columns `needed` holds a null."""
-    for name in needed:
-        null = frame[name].isna().to_numpy()
-        if null.any():
-            rows = null.nonzero()[0]
-            raise DataError(
-                f"{what}.{name} has {len(rows)} null values of {len(frame)} (rows {listed(rows.tolist())}). "
-                "Drop those rows or fill them in."
-            )
-
-
-def _check_same_kind(recommendations: pd.DataFrame, truth: pd.DataFrame, column: str) -> None:
-    """Raises DataError when ids are text on one side and numbers on the other, so that nothing could meet."""
-    if len(recommendations) == 0:
-        return
-    theirs, ours = _kind(recommendations[column]), _kind(truth[column])
-    if theirs != ours:
-        raise DataError(
-            f"{column} is {theirs} in recommendations (like {recommendations[column].iloc[0]!r}) but {ours} "
-            f"in truth (like {truth[column].iloc[0]!r}). Bring both to one type, such as .astype(str)."
-        )
+def _with_plain_ids(frame: pd.DataFrame, what: str, columns: Sequence[str]) -> pd.DataFrame:
+    return frame.assign(**{name: check_ids(frame[name], name, what) for name in columns})
 
 
 def _check_one_user(frame: pd.DataFrame, what: str) -> pd.Series:
@@ -160,13 +146,3 @@ def _check_same_users(recommendations: pd.DataFrame, truth: pd.DataFrame) -> Non
             f"{len(differ)} requests have one user in recommendations and another in truth "
             f"({REQUEST} {listed(differ.tolist())}). The frames come from different splits or targets."
         )
-
-
-def _kind(ids: pd.Series) -> str:
-    values = ids.dtype.categories.dtype if isinstance(ids.dtype, pd.CategoricalDtype) else ids.dtype
-    if pd.api.types.is_bool_dtype(values):
-        return "bool"
-    if pd.api.types.is_numeric_dtype(values):
-        return "numeric"
-    kind = pd.api.types.infer_dtype(ids.iloc[:1000].tolist(), skipna=True)
-    return "numeric" if kind in {"integer", "floating", "decimal"} else "text" if kind == "string" else kind

@@ -141,8 +141,8 @@ def _coverage(metric: Coverage, matches: Matches, items: pd.Index | None, catalo
     codes = items.get_indexer(matches.item_ids)
     if len(codes) and (codes < 0).all():
         raise DataError(
-            f"catalog has none of the {len(codes)} items recommended: "
-            f"it is like {listed(items[:3].tolist())}, they are like {listed(matches.item_ids[:3].tolist())}. Pass ids of the same kind."
+            f"catalog has none of the {len(codes)} items recommended: it is like {listed(items[:3])}, "
+            f"they are like {listed(matches.item_ids[:3])}. Pass ids of the same kind."
         )
     return metric.of_catalog(codes[matches.items], matches.positions, len(items))
 

@@ -259,12 +259,12 @@ BAD_FRAMES = {
     "null ids in the truth": (
         lists(u="a"),
         truths(u="ab").assign(item_id=["a", None]),
-        r"truth.item_id has 1 null values of 2 \(rows 1\)",
+        r"truth has 1 of 2 rows that cannot be used: 1 with a null item_id \(row 1",
     ),
     "null ranks": (
         lists(u="ab").assign(rank=[1, np.nan]),
         truths(u="a"),
-        r"recommendations.rank has 1 null values of 2 \(rows 1\)",
+        r"recommendations has no rank in 1 rows \(row 1\)",
     ),
     "item twice in a list": (
         lists(u="aba", v="a"),
@@ -276,10 +276,15 @@ BAD_FRAMES = {
         truths(u="a"),
         "rank repeats inside a list in 1 rows, for instance rank 2 of user_id 'u'",
     ),
+    "ids of mixed kinds": (
+        lists(u="ab"),
+        truths(u="ab").assign(item_id=["a", 1]),
+        "truth: column 'item_id' mixes",
+    ),
     "ids of another kind": (
         lists(u="a"),
         pd.DataFrame({"user_id": ["u"], "item_id": [1]}),
-        r"item_id is text in recommendations \(like 'a'\) but numeric in truth",
+        r"item_id is str in recommendations \(such as 'a'\) but int in truth",
     ),
     "nobody in common": (
         lists(u="a"),

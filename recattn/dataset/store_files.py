@@ -49,7 +49,12 @@ def save_store(store: HistoryStore, path: Path, *, overwrite: bool = False) -> H
             "columns": present,
             "extras": extras,
         }
-        manifest = {"format": FORMAT, "kind": "history_store", "time": store.time, "segments": {"000000": about}}
+        manifest = {
+            "format": FORMAT,
+            "kind": "history_store",
+            "time": store.time,
+            "segments": {"000000": about},
+        }
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
 
     write_folder(path, write, overwrite=overwrite, what="history store")
@@ -118,7 +123,9 @@ def write_folder(path: Path, write: Callable[[Path], None], *, overwrite: bool, 
     """
     path = Path(path)
     if path.exists() and not overwrite:
-        raise ArtifactError(f"{path} already exists. Pass overwrite=True to replace it, or choose another folder.")
+        raise ArtifactError(
+            f"{path} already exists. Pass overwrite=True to replace it, or choose another folder."
+        )
     partial, old = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.old")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -145,5 +152,7 @@ def _plain_extra(name: str, values: np.ndarray) -> np.ndarray:
     if values.dtype != object:
         return values
     if not all(isinstance(value, str) for value in values):
-        raise ArtifactError(f"the extra column {name!r} holds mixed objects, which cannot be saved. Convert it to str.")
+        raise ArtifactError(
+            f"the extra column {name!r} holds mixed objects, which cannot be saved. Convert it to str."
+        )
     return values.astype(str)

@@ -1,0 +1,199 @@
+"""Three scores of rising cost from one encoded history."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from recattn.batching.batch import FeatureBatch, HistoryBatch, RequestBatch
+from recattn.config import STAGES, ModelConfig, Stage
+from recattn.nn.attention import Keys, TargetAttention, View
+from recattn.nn.history_encoder import FeedForward, HistoryEncoder
+from recattn.nn.item_encoder import FeatureEncoder, ItemEncoder
+
+
+class DeepLayer(nn.Module):
+    """r + FFN(Norm(W_1 attn(Norm r) + W_2 r)): one more look of a candidate at the history."""
+
+    def __init__(self, dim: int, num_heads: int, *, timed: bool, dropout: float) -> None:
+        super().__init__()
+        self.norm_query = nn.LayerNorm(dim)
+        self.attention = TargetAttention(dim, num_heads, timed=timed)
+        self.join = nn.Linear(dim, dim, bias=False)
+        self.keep = nn.Linear(dim, dim, bias=False)
+        self.norm = nn.LayerNorm(dim)
+        self.feed_forward = FeedForward(dim, factor=2, dropout=dropout)
+
+    def forward(self, r_RSD: Tensor, keys: Keys, view: View) -> Tensor:
+        found = self.attention(self.norm_query(r_RSD), keys, view)
+        return r_RSD + self.feed_forward(self.norm(self.join(found) + self.keep(r_RSD)))
+
+
+class Prefixes(NamedTuple):
+    """R requests, ready to score: what they see, their states, and the keys of the histories they share."""
+
+    view: View
+    states_RD: Tensor
+    extra_RD: Tensor | None  # user and context
+    attention_keys: Keys | None
+    deep_keys: tuple[Keys, ...]
+
+
+class Scorer(nn.Module):
+    """Retrieval, attention and deep score: each is the one before plus a term.
+
+    - retrieval: s_t . e_c + b_c
+    - attention: + sum over heads of attn_ch . (U_h e_c)
+    - deep: + w . r^m, r^0 = e_c + user and context, r^l by `DeepLayer`
+
+    No score depends on the other candidates. U and w start at zero, so that training starts from the retrieval score.
+
+    Args:
+        config: Sizes and what is used.
+        items: The item encoder.
+        user: Encoder of user attributes, or None.
+        context: Encoder of request attributes, or None.
+        num_behaviours: Kinds of behaviour the histories have.
+        time_scale: Seconds that count as one unit of time in the recency bias.
+    """
+
+    time_scale: Tensor
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        items: ItemEncoder,
+        *,
+        user: FeatureEncoder | None = None,
+        context: FeatureEncoder | None = None,
+        num_behaviours: int = 0,
+        time_scale: float = 1.0,
+    ) -> None:
+        super().__init__()
+        dim, heads, timed = config.dim, config.num_heads, config.time == "timestamp"
+        self.config, self.items, self.user, self.context = config, items, user, context
+        self.history = HistoryEncoder(
+            dim,
+            heads,
+            config.num_layers,
+            config.max_history,
+            timed=timed,
+            num_behaviours=num_behaviours if config.use_events else 0,
+            weighted=config.use_weights,
+            dropout=config.dropout,
+        )
+        self.start = nn.Parameter(torch.zeros(dim))
+        self.attention = self.attention_out = None
+        if config.score != "retrieval":
+            self.attention = TargetAttention(dim, heads, timed=timed)
+            self.attention_out = nn.Linear(dim, dim, bias=False)
+            nn.init.zeros_(self.attention_out.weight)
+        layers = config.deep_layers if config.score == "deep" else 0
+        self.deep = nn.ModuleList(
+            DeepLayer(dim, heads, timed=timed, dropout=config.dropout) for _ in range(layers)
+        )
+        self.deep_out = nn.Linear(dim, 1, bias=False) if layers else None
+        if self.deep_out is not None:
+            nn.init.zeros_(self.deep_out.weight)
+        self.register_buffer("time_scale", torch.tensor(float(time_scale)), persistent=True)
+
+    def forward(self, batch: RequestBatch, stage: Stage | None = None) -> Tensor:
+        """Scores [B, C] of the batch's candidates, or [B, N] of the catalog; -inf at padded candidates."""
+        prefixes = self.requests(batch, stage)
+        codes = self.items.catalog() if batch.candidates is None else batch.candidates
+        scores = self.score(prefixes, self.items(codes), self.items.biases(codes), stage)
+        return (
+            scores if batch.candidate_mask is None else scores.masked_fill(~batch.candidate_mask, -torch.inf)
+        )
+
+    def encode(self, history: HistoryBatch) -> Tensor:
+        """States [B, T, D] of B histories."""
+        return self.history(self.items(history.items), history)
+
+    def requests(self, batch: RequestBatch, stage: Stage | None = None) -> Prefixes:
+        """One request a history: it sees all of it."""
+        rows = torch.arange(len(batch.history.items), device=batch.history.items.device)
+        ends = (batch.history.items > 0).sum(dim=1)
+        states = self.encode(batch.history)
+        extra = self.extra(batch.user, batch.context)
+        return self.prefixes(batch.history, states, rows, ends, batch.query_times, extra, stage)
+
+    def extra(self, user: FeatureBatch | None, context: FeatureBatch | None) -> Tensor | None:
+        """User and context input [n, D], or None where the model has neither."""
+        parts = []
+        if self.user is not None and user is not None:
+            parts.append(self.user(user))
+        if self.context is not None and context is not None:
+            parts.append(self.context(context))
+        return sum(parts) if parts else None  # type: ignore[return-value]
+
+    def prefixes(
+        self,
+        history: HistoryBatch,
+        states_BTD: Tensor,
+        rows: Tensor,
+        ends: Tensor,
+        query_times: Tensor | None,
+        extra_RD: Tensor | None,
+        stage: Stage | None = None,
+    ) -> Prefixes:
+        """R requests over B encoded histories; request r sees the first `ends[r]` interactions of history `rows[r]`."""
+        places = torch.arange(history.items.shape[1], device=rows.device)
+        mask = history.mask[rows] & (places < ends[:, None])
+        ages = (ends[:, None] - 1 - places).clamp(min=0).float()
+        time_ages = None
+        if history.times is not None and query_times is not None:
+            seconds = (query_times[:, None] - history.times[rows]).clamp(min=0)
+            time_ages = seconds.float() / self.time_scale * mask
+        depth = STAGES.index(stage or self.config.score)
+        return Prefixes(
+            view=View(rows, mask, ages, time_ages),
+            states_RD=self.states_at(states_BTD, rows, mask, extra_RD),
+            extra_RD=extra_RD,
+            attention_keys=self.attention.keys(states_BTD)
+            if self.attention is not None and depth >= 1
+            else None,
+            deep_keys=tuple(layer.attention.keys(states_BTD) for layer in self.deep) if depth >= 2 else (),
+        )
+
+    def states_at(self, states_BTD: Tensor, rows: Tensor, mask_RT: Tensor, extra_RD: Tensor | None) -> Tensor:
+        """s_t [R, D]: the last visible state, or the learned start state, plus user and context."""
+        places = torch.arange(1, mask_RT.shape[1] + 1, device=rows.device)
+        last = (mask_RT * places).amax(dim=1)
+        states = torch.where((last > 0)[:, None], states_BTD[rows, (last - 1).clamp(min=0)], self.start)
+        return states if extra_RD is None else states + extra_RD
+
+    def score(self, prefixes: Prefixes, items: Tensor, biases: Tensor, stage: Stage | None = None) -> Tensor:
+        """Scores [R, S] of candidates with embeddings [S, D] (shared) or [R, S, D] and biases [S] or [R, S]."""
+        stage = stage or self.config.score
+        scores = self.retrieval(prefixes.states_RD, items, biases)
+        if stage != "retrieval":
+            scores = scores + self.attention_term(prefixes, items)
+        return scores + self.deep_term(prefixes, items) if stage == "deep" else scores
+
+    @staticmethod
+    def retrieval(states_RD: Tensor, items: Tensor, biases: Tensor) -> Tensor:
+        """s_t . e_c + b_c, [R, S]."""
+        if items.dim() == 2:
+            return states_RD @ items.T + biases
+        return torch.einsum("rd,rsd->rs", states_RD, items) + biases
+
+    def attention_term(self, prefixes: Prefixes, items: Tensor) -> Tensor:
+        """sum over heads of attn_ch . (U_h e_c), [R, S]."""
+        assert self.attention is not None
+        assert self.attention_out is not None
+        assert prefixes.attention_keys is not None
+        found_RSD = self.attention(items, prefixes.attention_keys, prefixes.view)
+        return (found_RSD * self.attention_out(items)).sum(dim=-1)
+
+    def deep_term(self, prefixes: Prefixes, items: Tensor) -> Tensor:
+        """w . r^m, [R, S]."""
+        assert self.deep_out is not None
+        r_RSD = items if items.dim() == 3 else items.expand(len(prefixes.states_RD), -1, -1)
+        if prefixes.extra_RD is not None:
+            r_RSD = r_RSD + prefixes.extra_RD[:, None]
+        for layer, keys in zip(self.deep, prefixes.deep_keys, strict=True):
+            r_RSD = layer(r_RSD, keys, prefixes.view)
+        return self.deep_out(r_RSD).squeeze(-1)

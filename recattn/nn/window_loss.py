@@ -1,0 +1,78 @@
+"""The training loss of a batch of windows."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from recattn.batching.batch import WindowBatch
+from recattn.config import TrainConfig
+from recattn.nn.losses import bce_loss, full_softmax_loss, sampled_softmax_loss
+from recattn.nn.scorer import Prefixes, Scorer
+
+
+def window_losses(scorer: Scorer, batch: WindowBatch, train: TrainConfig) -> dict[str, Tensor]:
+    """Losses by name: `retrieval` on every target, and `head` (the full score) on the batch's head positions.
+
+    The retrieval score has its own loss, so that it retrieves well by itself. Both are means over positions.
+    """
+    states_BTD = scorer.encode(batch.history)
+    losses = {"retrieval": retrieval_loss(scorer, batch, states_BTD, train)}
+    if scorer.attention is not None and len(batch.head_rows):
+        losses["head"] = head_loss(scorer, batch, states_BTD)
+    return losses
+
+
+def retrieval_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, train: TrainConfig) -> Tensor:
+    """The loss of the retrieval score over all positions that have a target."""
+    rows, positions = torch.nonzero(batch.targets > 0, as_tuple=True)
+    targets, ends = batch.targets[rows, positions], batch.prefix_ends[rows, positions]
+    places = torch.arange(batch.history.items.shape[1], device=rows.device)
+    mask = batch.history.mask[rows] & (places < ends[:, None])
+    states_PD = scorer.states_at(states_BTD, rows, mask, _extra(scorer, batch, rows, positions))
+    if train.loss == "softmax":
+        codes = scorer.items.catalog()
+        biases = scorer.items.biases(codes).masked_fill(~scorer.items.trainable[1:], -torch.inf)
+        return full_softmax_loss(states_PD, scorer.items(codes), biases, targets - 1)
+    target_logits = (states_PD * scorer.items(targets)).sum(dim=-1) + scorer.items.biases(targets)
+    logits = scorer.retrieval(
+        states_PD, scorer.items(batch.candidates), scorer.items.biases(batch.candidates)
+    )
+    hits = batch.candidates == targets[:, None]
+    if train.loss == "bce":
+        return bce_loss(target_logits, logits, hits)
+    return sampled_softmax_loss(target_logits, logits, batch.candidate_log_counts, hits)
+
+
+def head_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor) -> Tensor:
+    """Sampled softmax of the model's full score on the head positions, against the shared negatives."""
+    rows, positions = batch.head_rows, batch.head_positions
+    prefixes = window_prefixes(scorer, batch, states_BTD, rows, positions)
+    targets = batch.targets[rows, positions]
+    own = scorer.score(
+        prefixes, scorer.items(targets)[:, None], scorer.items.biases(targets)[:, None]
+    ).squeeze(1)
+    shared = scorer.score(prefixes, scorer.items(batch.candidates), scorer.items.biases(batch.candidates))
+    return sampled_softmax_loss(own, shared, batch.candidate_log_counts, batch.candidates == targets[:, None])
+
+
+def window_prefixes(
+    scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, rows: Tensor, positions: Tensor
+) -> Prefixes:
+    """Positions of windows as requests, by the general masked form: each sees its own prefix."""
+    return scorer.prefixes(
+        batch.history,
+        states_BTD,
+        rows,
+        batch.prefix_ends[rows, positions],
+        None if batch.query_times is None else batch.query_times[rows, positions],
+        _extra(scorer, batch, rows, positions),
+    )
+
+
+def _extra(scorer: Scorer, batch: WindowBatch, rows: Tensor, positions: Tensor) -> Tensor | None:
+    user = scorer.user(batch.user)[rows] if scorer.user is not None and batch.user is not None else None
+    if scorer.context is None or batch.context is None:
+        return user
+    context = scorer.context(batch.context)[rows * batch.targets.shape[1] + positions]
+    return context if user is None else user + context

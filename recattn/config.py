@@ -113,9 +113,7 @@ class ModelConfig:
             request_time=("hidden", "given"),
         )
         if self.dim % self.num_heads:
-            raise ConfigError(
-                f"ModelConfig.dim ({self.dim}) must be divisible by num_heads ({self.num_heads})."
-            )
+            raise ConfigError(f"ModelConfig.dim ({self.dim}) must be divisible by num_heads ({self.num_heads}).")
         if self.time == "order" and self.request_time == "given":
             raise ConfigError("ModelConfig.request_time='given' needs time='timestamp': an order has no ages.")
 
@@ -180,7 +178,7 @@ class TrainConfig:
             seed=0,
         )
         _rates(self, "window_overlap")
-        if not 0 < self.learning_rate:
+        if not self.learning_rate > 0:
             raise ConfigError(f"TrainConfig.learning_rate must be positive, got {self.learning_rate!r}.")
         _one_of(self, schedule=("constant", "cosine"), loss=("softmax", "sampled_softmax", "bce"))
 
@@ -195,7 +193,5 @@ def from_dict(kind: type[Config], values: Mapping[str, Any]) -> Config:
     names = [field.name for field in dataclasses.fields(kind)]
     for key in values:
         if key not in names:
-            raise ConfigError(
-                f"{kind.__name__} has no key {key!r}.{nearest(key, names)} It has: {', '.join(names)}."
-            )
+            raise ConfigError(f"{kind.__name__} has no key {key!r}.{nearest(key, names)} It has: {', '.join(names)}.")
     return kind(**values)

@@ -77,11 +77,7 @@ def _named(node: ast.AST, package: str) -> list[str]:
         called = getattr(node.func, "attr", getattr(node.func, "id", None))
         if called in ("import_module", "__import__") and isinstance(node.args[0].value, str):
             return [node.args[0].value]
-    if (
-        isinstance(node, ast.Attribute)
-        and isinstance(node.value, ast.Name)
-        and node.value.id in ("recattn", "ra")
-    ):
+    if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in ("recattn", "ra"):
         return [f"recattn.{node.attr}"]  # `import recattn`, then recattn.Recommender
     return []
 

@@ -87,9 +87,7 @@ class Assembler:
             context=self._window_context(flat, offsets, targets.shape),
         )
 
-    def truths(
-        self, requests: Requests, truth: np.ndarray, offsets: np.ndarray, *, exclude_seen: bool
-    ) -> TruthBatch:
+    def truths(self, requests: Requests, truth: np.ndarray, offsets: np.ndarray, *, exclude_seen: bool) -> TruthBatch:
         """Requests, what they have seen, and their answers `truth[offsets[x]:offsets[x + 1]]` (codes)."""
         codes, real = _pad(truth, offsets[:-1], offsets[1:])
         seen = self.seen(requests) if exclude_seen else torch.zeros(len(requests), 0, dtype=torch.int64)
@@ -137,18 +135,14 @@ class Assembler:
             return None
         return as_tensors(self.users.features.take(self.users.rows(user_ids)))
 
-    def _window_context(
-        self, flat: np.ndarray, offsets: np.ndarray, shape: tuple[int, ...]
-    ) -> FeatureBatch | None:
+    def _window_context(self, flat: np.ndarray, offsets: np.ndarray, shape: tuple[int, ...]) -> FeatureBatch | None:
         if self.context is None:
             return None
         import pandas as pd
 
         frame = pd.DataFrame({name: values[flat] for name, values in self.store.extras.items()})
         rows, real = _pad(np.arange(len(flat)), offsets[:-1], offsets[1:])
-        return as_tensors(
-            self.context.transform(frame).take(np.where(real, rows, -1).reshape(shape[0] * shape[1]))
-        )
+        return as_tensors(self.context.transform(frame).take(np.where(real, rows, -1).reshape(shape[0] * shape[1])))
 
 
 def as_tensors(features: FeatureArrays) -> FeatureBatch:
@@ -173,9 +167,7 @@ def _pad(
     return values[np.minimum(cells, len(values) - 1)], real
 
 
-def _sample_positions(
-    targets: np.ndarray, count: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
+def _sample_positions(targets: np.ndarray, count: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
     """At most `count` positions with a target from each row of `targets` [B, P], without repeats: rows, positions."""
     keys = np.where(targets > 0, rng.random(targets.shape), -1.0)
     count = min(count, targets.shape[1])

@@ -52,9 +52,7 @@ class WindowBatches(Dataset[WindowBatch]):
     def set_epoch(self, epoch: int) -> None:
         """Draw the batches of `epoch`."""
         self.epoch = epoch
-        self._batches = bucketed_batches(
-            self.windows.lengths, self.train.batch_size, seed=self.train.seed, epoch=epoch
-        )
+        self._batches = bucketed_batches(self.windows.lengths, self.train.batch_size, seed=self.train.seed, epoch=epoch)
 
     def __len__(self) -> int:
         return -(-len(self._batches) // self.world_size)

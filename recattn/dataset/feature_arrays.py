@@ -54,9 +54,7 @@ class FeatureArrays:
     def from_arrays(cls, arrays: dict[str, np.ndarray]) -> FeatureArrays:
         """What `to_arrays` gave; other names are left alone."""
         count = sum(name.startswith("multi.") and name.endswith(".values") for name in arrays)
-        multi = (
-            (arrays[f"multi.{index}.values"], arrays[f"multi.{index}.offsets"]) for index in range(count)
-        )
+        multi = ((arrays[f"multi.{index}.values"], arrays[f"multi.{index}.offsets"]) for index in range(count))
         return cls(arrays["categorical"], tuple(multi), arrays["numeric"])
 
 

@@ -60,9 +60,7 @@ def numbers_of(column: pd.Series, where: str) -> np.ndarray:
     """
     kind = column.dtype
     if pd.api.types.is_datetime64_any_dtype(kind) or pd.api.types.is_timedelta64_dtype(kind):
-        raise DataError(
-            f"{where} has dates or durations ({kind}) where numbers belong. Convert them to numbers first."
-        )
+        raise DataError(f"{where} has dates or durations ({kind}) where numbers belong. Convert them to numbers first.")
     if not pd.api.types.is_numeric_dtype(kind):
         column = column.astype(object)
     read = pd.to_numeric(column, errors="coerce").to_numpy(dtype=np.float64, na_value=np.nan)
@@ -111,12 +109,7 @@ def _plain(value: Any, where: str) -> Value:
 
 
 def _is_missing(part: Any) -> bool:
-    return (
-        part is None
-        or part is pd.NA
-        or part is pd.NaT
-        or (isinstance(part, float | np.floating) and part != part)
-    )
+    return part is None or part is pd.NA or part is pd.NaT or (isinstance(part, float | np.floating) and part != part)
 
 
 def _objects(values: Iterable[Any]) -> np.ndarray:

@@ -32,9 +32,7 @@ class FittedFeatures:
     features: tuple[FittedFeature, ...] = ()
 
     @classmethod
-    def fit(
-        cls, specs: Sequence[FeatureSpec], frame: pd.DataFrame, *, what: str, rows: Any = None
-    ) -> FittedFeatures:
+    def fit(cls, specs: Sequence[FeatureSpec], frame: pd.DataFrame, *, what: str, rows: Any = None) -> FittedFeatures:
         """Learn from `rows` (bool [n]: the training rows; None: all) of the frame, which is not changed.
 
         Raises:

@@ -61,6 +61,4 @@ def scores_frame(slate: pd.DataFrame, requests: Requests, scores: np.ndarray) ->
     reasons = np.select([~known, empty], [UNKNOWN_ITEM, NO_HISTORY], default="").astype(object)
     reasons[reasons == ""] = None
     places = np.argsort(requests.rows)
-    return slate.assign(
-        **{SCORE: np.where(known, scores, np.nan).astype(np.float32)[places], REASON: reasons[places]}
-    )
+    return slate.assign(**{SCORE: np.where(known, scores, np.nan).astype(np.float32)[places], REASON: reasons[places]})

@@ -30,14 +30,10 @@ class HistoryStore:
     users: np.ndarray  # external ids [U], in order of first appearance
     offsets: np.ndarray  # int64 [U + 1]
     items: np.ndarray  # int32 [R], codes of item_vocabulary, all >= 1
-    times: (
-        np.ndarray | None
-    )  # int64 [R], UTC seconds, ascending within a user; None: the order is all that is known
+    times: np.ndarray | None  # int64 [R], UTC seconds, ascending within a user; None: the order is all that is known
     behaviours: np.ndarray | None  # int8 [R], codes of behaviour_vocabulary, 0 = none or unknown
     weights: np.ndarray | None  # float32 [R], NaN = none
-    positions: (
-        np.ndarray | None
-    )  # int32 [R], place in the user's given log; None: nothing was dropped from it
+    positions: np.ndarray | None  # int32 [R], place in the user's given log; None: nothing was dropped from it
     item_vocabulary: Vocabulary
     behaviour_vocabulary: Vocabulary | None = None
     extras: dict[str, np.ndarray] = field(default_factory=dict)  # name -> [R]
@@ -64,9 +60,7 @@ class HistoryStore:
         """
         missing = [name for name in extras if name not in interactions]
         if missing:
-            raise DataError(
-                f"interactions has no column {missing[0]!r}; it has {list(interactions.columns)}."
-            )
+            raise DataError(f"interactions has no column {missing[0]!r}; it has {list(interactions.columns)}.")
         users, user_rows = _factorize(interactions[USER])
         times = interactions[TIME].to_numpy(np.int64)
         order = np.lexsort((times, user_rows))  # stable: ties keep the order of the frame
@@ -76,9 +70,7 @@ class HistoryStore:
         if behaviours is None and EVENT in interactions:
             behaviours = Vocabulary.from_values(EVENT, interactions[EVENT])
         if behaviours is not None and len(behaviours) > np.iinfo(np.int8).max:
-            raise DataError(
-                f"interactions has {len(behaviours)} kinds of event_type; at most 127 are supported."
-            )
+            raise DataError(f"interactions has {len(behaviours)} kinds of event_type; at most 127 are supported.")
         events = weights = None
         if behaviours is not None and EVENT in interactions:
             events = np.maximum(behaviours.encode(interactions[EVENT]), 0).astype(np.int8)[order]
@@ -163,9 +155,7 @@ class HistoryStore:
         if vocabulary is self.item_vocabulary or vocabulary == self.item_vocabulary:
             return self
         table = np.concatenate([[0], vocabulary.encode(self.item_vocabulary.ids)]).astype(np.int32)
-        return replace(
-            self, items=table[self.items], item_vocabulary=vocabulary, path=None
-        )._without_unknown()
+        return replace(self, items=table[self.items], item_vocabulary=vocabulary, path=None)._without_unknown()
 
     def to_frame(self) -> pd.DataFrame:
         """The canonical frame again, by user, then time; order-only stores number a user's rows."""
@@ -231,9 +221,7 @@ class HistoryStore:
         if known.all():
             return self
         lost = int(len(known) - known.sum())
-        return replace(
-            replace(self, positions=self.places.astype(np.int32)).select(known), dropped=self.dropped + lost
-        )
+        return replace(replace(self, positions=self.places.astype(np.int32)).select(known), dropped=self.dropped + lost)
 
 
 def _factorize(values: pd.Series) -> tuple[np.ndarray, np.ndarray]:

@@ -151,9 +151,7 @@ def _bind(store: HistoryStore, frame: pd.DataFrame, as_of: int | None, ties: Tie
     )
 
 
-def search_sorted(
-    values: np.ndarray, starts: np.ndarray, stops: np.ndarray, wanted: np.ndarray
-) -> np.ndarray:
+def search_sorted(values: np.ndarray, starts: np.ndarray, stops: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     """First row r in `starts[x]:stops[x]` with `values[r] >= wanted[x]`, or `stops[x]`; int64 [X].
 
     A binary search in all slices at once; each slice of `values` must be ascending.

@@ -123,9 +123,7 @@ def write_folder(path: Path, write: Callable[[Path], None], *, overwrite: bool, 
     """
     path = Path(path)
     if path.exists() and not overwrite:
-        raise ArtifactError(
-            f"{path} already exists. Pass overwrite=True to replace it, or choose another folder."
-        )
+        raise ArtifactError(f"{path} already exists. Pass overwrite=True to replace it, or choose another folder.")
     partial, old = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.old")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -152,7 +150,5 @@ def _plain_extra(name: str, values: np.ndarray) -> np.ndarray:
     if values.dtype != object:
         return values
     if not all(isinstance(value, str) for value in values):
-        raise ArtifactError(
-            f"the extra column {name!r} holds mixed objects, which cannot be saved. Convert it to str."
-        )
+        raise ArtifactError(f"the extra column {name!r} holds mixed objects, which cannot be saved. Convert it to str.")
     return values.astype(str)

@@ -26,9 +26,7 @@ class ItemTable:
     """What is known of every item code: 0 = padding, 1..N = the catalog (items frame and training items)."""
 
     vocabulary: Vocabulary
-    id_row: (
-        np.ndarray
-    )  # int32 [N + 1] row of the id embedding: 0 padding, 1 all cold items, 2.. trained items
+    id_row: np.ndarray  # int32 [N + 1] row of the id embedding: 0 padding, 1 all cold items, 2.. trained items
     features: FeatureArrays  # [N + 1] rows; of padding and of items without a row in the frame all is missing
     recommendable: np.ndarray  # bool [N + 1] has training events or a row in the items frame
     available_from: np.ndarray | None  # int64 [N + 1] s UTC, 0 where unknown; None: the frame does not tell
@@ -100,9 +98,7 @@ class ItemTable:
     ) -> ItemTable:
         """What `to_arrays` gave, with the vocabulary it was built on."""
         prefix = "features."
-        features = {
-            name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)
-        }
+        features = {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
         return cls(
             vocabulary,
             arrays["id_row"],

@@ -34,9 +34,7 @@ class Vocabulary:
         self.name = name
         self._index = pd.Index(plain(ids), name=name)
         if not self._index.is_unique:
-            raise DataError(
-                f"{name} has repeated ids: {listed(self._index[self._index.duplicated()].unique())}."
-            )
+            raise DataError(f"{name} has repeated ids: {listed(self._index[self._index.duplicated()].unique())}.")
 
     @classmethod
     def from_values(cls, name: str, *values: Any) -> Vocabulary:
@@ -136,11 +134,7 @@ def plain(values: Any) -> Any:
     if pd.api.types.is_bool_dtype(kind):
         return np.asarray(values, dtype=object)
     if pd.api.types.is_integer_dtype(kind):
-        return (
-            np.asarray(values, dtype=np.int64)
-            if not pd.isna(values).any()
-            else np.asarray(values, dtype=object)
-        )
+        return np.asarray(values, dtype=np.int64) if not pd.isna(values).any() else np.asarray(values, dtype=object)
     if isinstance(kind, np.dtype) and kind.kind in "US":
         return np.asarray(values, dtype=object)
     if pd.api.types.is_string_dtype(kind) or kind == object:

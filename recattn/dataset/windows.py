@@ -33,9 +33,7 @@ class Windows:
         return self.stops - self.starts
 
 
-def make_windows(
-    store: HistoryStore, max_history: int, *, overlap: float = 0.5, ties: Ties = "exclude"
-) -> Windows:
+def make_windows(store: HistoryStore, max_history: int, *, overlap: float = 0.5, ties: Ties = "exclude") -> Windows:
     """Windows of at most `max_history + 1` interactions that cover every history of the store.
 
     The last window of a user ends at the last interaction; earlier ones end `(1 - overlap) * max_history` before
@@ -50,9 +48,7 @@ def make_windows(
     """
     step = max(1, round(max_history * (1 - overlap)))
     lengths = store.lengths
-    counts = np.where(lengths > 0, 1 + np.ceil(np.maximum(lengths - max_history - 1, 0) / step), 0).astype(
-        np.int64
-    )
+    counts = np.where(lengths > 0, 1 + np.ceil(np.maximum(lengths - max_history - 1, 0) / step), 0).astype(np.int64)
     users = np.repeat(np.arange(len(lengths), dtype=np.int32), counts)
     firsts = np.cumsum(counts) - counts
     from_last = np.repeat(counts, counts) - 1 - (np.arange(len(users)) - np.repeat(firsts, counts))

@@ -42,9 +42,7 @@ def request_key(recommendations: pd.DataFrame, truth: pd.DataFrame) -> str:
 def judged_truth(truth: pd.DataFrame, key: str, seen: str) -> tuple[pd.DataFrame, dict[str, int]]:
     """The rows of `truth` that count (each (key, item) once, by `seen`), and counts of the rest."""
     if len(truth) == 0:
-        raise DataError(
-            "truth is empty: there is nothing to judge by. Look at how many rows the split left for it."
-        )
+        raise DataError("truth is empty: there is nothing to judge by. Look at how many rows the split left for it.")
     truth = _with_plain_ids(truth, "truth", [key, ITEM])
     once = truth[~truth.duplicated([key, ITEM])]
     judged = once[~_seen_rows(once, seen)]
@@ -61,9 +59,7 @@ def judged_truth(truth: pd.DataFrame, key: str, seen: str) -> tuple[pd.DataFrame
     return judged, counts
 
 
-def ranked_rows(
-    recommendations: pd.DataFrame, truth: pd.DataFrame, key: str
-) -> tuple[pd.DataFrame, dict[str, int]]:
+def ranked_rows(recommendations: pd.DataFrame, truth: pd.DataFrame, key: str) -> tuple[pd.DataFrame, dict[str, int]]:
     """The rows of `recommendations` ranked for a request of the checked `truth`, and counts of the rest."""
     columns = recommendations.columns
     place = RANK if RANK in columns else SCORE
@@ -88,9 +84,7 @@ def ranked_rows(
         )
     unscored = recommendations[place].isna().to_numpy() & known
     if place == RANK and unscored.any():
-        raise DataError(
-            f"recommendations has no {RANK} in {int(unscored.sum())} rows ({first_rows(unscored)})."
-        )
+        raise DataError(f"recommendations has no {RANK} in {int(unscored.sum())} rows ({first_rows(unscored)}).")
     counts = {"extra_requests_ignored": len(extra), "unscored_rows_ignored": int(unscored.sum())}
     return recommendations[known & ~unscored], counts
 
@@ -113,9 +107,7 @@ def _check_columns(frame: pd.DataFrame, what: str, needed: Sequence[str]) -> Non
     columns = [str(column) for column in frame.columns]
     for name in needed:
         if name not in frame.columns:
-            raise DataError(
-                f"{what} has no column {name!r}; it has {listed(columns, 12)}.{nearest(name, columns)}"
-            )
+            raise DataError(f"{what} has no column {name!r}; it has {listed(columns, 12)}.{nearest(name, columns)}")
 
 
 def _with_plain_ids(frame: pd.DataFrame, what: str, columns: Sequence[str]) -> pd.DataFrame:

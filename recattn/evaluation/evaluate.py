@@ -124,9 +124,7 @@ def _catalog_items(
         if len(items) == 0:
             raise DataError("catalog is empty. Pass the ids of all items that could be recommended.")
         if catalog_size is not None and catalog_size != len(items):
-            raise ConfigError(
-                f"catalog has {len(items)} items, but catalog_size is {catalog_size}. Pass one of them."
-            )
+            raise ConfigError(f"catalog has {len(items)} items, but catalog_size is {catalog_size}. Pass one of them.")
         return items
     if catalog_size is not None and catalog_size < 1:
         raise ConfigError(f"catalog_size must be at least 1, got {catalog_size!r}.")

@@ -23,9 +23,7 @@ class Matches:
     list_lengths: np.ndarray  # int64 [X]
 
 
-def match(
-    recommendations: pd.DataFrame, truth: pd.DataFrame, key: str, requests: pd.Index, k: int
-) -> Matches:
+def match(recommendations: pd.DataFrame, truth: pd.DataFrame, key: str, requests: pd.Index, k: int) -> Matches:
     """Lay checked `recommendations` against checked `truth` for the unique `requests` [X] (values of `key`).
 
     Lists are ordered by `rank` (gaps close up) or, without that column, by `score` from high to low, equal

@@ -73,9 +73,7 @@ class _AtK:
 
     def __post_init__(self) -> None:
         if isinstance(self.k, bool) or not isinstance(self.k, numbers.Integral) or self.k < 1:
-            raise ConfigError(
-                f"{type(self).__name__} needs k to be a whole number of at least 1, got {self.k!r}."
-            )
+            raise ConfigError(f"{type(self).__name__} needs k to be a whole number of at least 1, got {self.k!r}.")
 
     @property
     def name(self) -> str:

@@ -50,9 +50,7 @@ class Report:
         return f"Report({self._headline()}: {', '.join(f'{k}={v:.4f}' for k, v in self.summary.items())})"
 
     def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><td>{escape(name)}</td><td>{value:.4f}</td></tr>" for name, value in self.summary.items()
-        )
+        rows = "".join(f"<tr><td>{escape(name)}</td><td>{value:.4f}</td></tr>" for name, value in self.summary.items())
         return f"<table><caption>{escape(self._headline())}</caption>{rows}</table>"
 
     def _headline(self) -> str:

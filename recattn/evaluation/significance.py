@@ -123,9 +123,7 @@ def _percentiles(means: np.ndarray, confidence: float) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def _resampled_means(
-    report: Report, values: pd.Series, n_resamples: int, seed: int
-) -> tuple[np.ndarray, int]:
+def _resampled_means(report: Report, values: pd.Series, n_resamples: int, seed: int) -> tuple[np.ndarray, int]:
     """float64 [n_resamples] means over requests of resampled users, with the number of users."""
     frame = report.per_request
     groups, users = pd.factorize(frame[USER if USER in frame.columns else report.policy["key"]])

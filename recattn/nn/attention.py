@@ -29,9 +29,7 @@ class SelfAttention(nn.Module):
     def forward(self, x_BTD: Tensor, mask_BT: Tensor, bias_BHTT: Tensor) -> Tensor:
         """Outputs [B, T, D]; at padded places they mean nothing."""
         length = x_BTD.shape[1]
-        q_BHTK, k_BHTK, v_BHTK = (
-            split_heads(x, self.num_heads) for x in self.project(x_BTD).chunk(3, dim=-1)
-        )
+        q_BHTK, k_BHTK, v_BHTK = (split_heads(x, self.num_heads) for x in self.project(x_BTD).chunk(3, dim=-1))
         causal = torch.ones(length, length, dtype=torch.bool, device=x_BTD.device).tril()
         itself = torch.eye(length, dtype=torch.bool, device=x_BTD.device)
         allowed = (causal & mask_BT[:, None, None, :]) | itself
@@ -81,9 +79,7 @@ class TargetAttention(nn.Module):
 
     def keys(self, states_BTD: Tensor) -> Keys:
         """Keys and values of histories, null pair first: [B, H, 1 + T, K]."""
-        keys, values = (
-            split_heads(project(states_BTD), self.num_heads) for project in (self.key, self.value)
-        )
+        keys, values = (split_heads(project(states_BTD), self.num_heads) for project in (self.key, self.value))
         count = len(states_BTD)
         null_key = self.null_key[:, None].expand(count, -1, -1, -1)
         null_value = self.null_value[:, None].expand(count, -1, -1, -1)

@@ -14,9 +14,7 @@ class FeedForward(nn.Sequential):
     """Linear, GELU, dropout, linear: [..., D] -> [..., D]."""
 
     def __init__(self, dim: int, *, factor: int = 4, dropout: float = 0.0) -> None:
-        super().__init__(
-            nn.Linear(dim, factor * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(factor * dim, dim)
-        )
+        super().__init__(nn.Linear(dim, factor * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(factor * dim, dim))
 
 
 class Block(nn.Module):
@@ -72,9 +70,7 @@ class HistoryEncoder(nn.Module):
             if table is not None:
                 nn.init.normal_(table.weight, std=0.02)
         self.blocks = nn.ModuleList(Block(dim, num_heads, dropout=dropout) for _ in range(num_layers))
-        self.biases = nn.ModuleList(
-            RelativeBias(num_heads, max_history, timed=timed) for _ in range(num_layers)
-        )
+        self.biases = nn.ModuleList(RelativeBias(num_heads, max_history, timed=timed) for _ in range(num_layers))
         self.dropout = nn.Dropout(dropout)
         self.norm = nn.LayerNorm(dim)
         self.scale = dim**0.5

@@ -27,9 +27,7 @@ class FeatureEncoder(nn.Module):
         dim: D.
     """
 
-    def __init__(
-        self, categorical: tuple[int, ...], multi: tuple[int, ...], num_numeric: int, dim: int
-    ) -> None:
+    def __init__(self, categorical: tuple[int, ...], multi: tuple[int, ...], num_numeric: int, dim: int) -> None:
         super().__init__()
         self.categorical = nn.ModuleList(_embedding(size, dim) for size in categorical)
         self.multi = nn.ModuleList(_embedding(size, dim) for size in multi)
@@ -42,9 +40,7 @@ class FeatureEncoder(nn.Module):
         total = features.numeric.new_zeros(len(features.numeric), self.dim)
         for column, embedding in enumerate(self.categorical):
             total = total + embedding(features.categorical[:, column])
-        for embedding, values, offsets in zip(
-            self.multi, features.multi_values, features.multi_offsets, strict=True
-        ):
+        for embedding, values, offsets in zip(self.multi, features.multi_values, features.multi_offsets, strict=True):
             total = total + nn.functional.embedding_bag(
                 values, embedding.weight, offsets, mode="mean", include_last_offset=True
             )
@@ -98,9 +94,7 @@ class ItemEncoder(nn.Module):
         if features is not None:
             self.register_buffer("categorical", features.categorical, persistent=False)
             self.register_buffer("numeric", features.numeric, persistent=False)
-            for i, (values, offsets) in enumerate(
-                zip(features.multi_values, features.multi_offsets, strict=True)
-            ):
+            for i, (values, offsets) in enumerate(zip(features.multi_values, features.multi_offsets, strict=True)):
                 self.register_buffer(f"multi_values_{i}", values, persistent=False)
                 self.register_buffer(f"multi_offsets_{i}", offsets, persistent=False)
 
@@ -133,9 +127,7 @@ class ItemEncoder(nn.Module):
     def _features(self, codes: Tensor) -> FeatureBatch:
         values, offsets = [], []
         for i in range(self.num_columns):
-            chosen, starts = _gather(
-                getattr(self, f"multi_values_{i}"), getattr(self, f"multi_offsets_{i}"), codes
-            )
+            chosen, starts = _gather(getattr(self, f"multi_values_{i}"), getattr(self, f"multi_offsets_{i}"), codes)
             values.append(chosen)
             offsets.append(starts)
         return FeatureBatch(self.categorical[codes], tuple(values), tuple(offsets), self.numeric[codes])

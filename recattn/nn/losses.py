@@ -59,9 +59,7 @@ def full_softmax_loss(x_PD: Tensor, items_ND: Tensor, biases_N: Tensor, targets_
     return _ChunkedCrossEntropy.apply(x_PD, items_ND, biases_N, targets_P)
 
 
-def sampled_softmax_loss(
-    target_logits_P: Tensor, logits_PS: Tensor, log_counts_S: Tensor, hits_PS: Tensor
-) -> Tensor:
+def sampled_softmax_loss(target_logits_P: Tensor, logits_PS: Tensor, log_counts_S: Tensor, hits_PS: Tensor) -> Tensor:
     """Mean cross-entropy of the target against S sampled negatives, corrected for how they were sampled.
 
     Each negative stands for 1 / expected count items of its kind (logQ, Bengio & Senecal 2008), so that the sum over

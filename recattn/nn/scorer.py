@@ -91,9 +91,7 @@ class Scorer(nn.Module):
             self.attention_out = nn.Linear(dim, dim, bias=False)
             nn.init.zeros_(self.attention_out.weight)
         layers = config.deep_layers if config.score == "deep" else 0
-        self.deep = nn.ModuleList(
-            DeepLayer(dim, heads, timed=timed, dropout=config.dropout) for _ in range(layers)
-        )
+        self.deep = nn.ModuleList(DeepLayer(dim, heads, timed=timed, dropout=config.dropout) for _ in range(layers))
         self.deep_out = nn.Linear(dim, 1, bias=False) if layers else None
         if self.deep_out is not None:
             nn.init.zeros_(self.deep_out.weight)
@@ -104,9 +102,7 @@ class Scorer(nn.Module):
         prefixes = self.requests(batch, stage)
         codes = self.items.catalog() if batch.candidates is None else batch.candidates
         scores = self.score(prefixes, self.items(codes), self.items.biases(codes), stage)
-        return (
-            scores if batch.candidate_mask is None else scores.masked_fill(~batch.candidate_mask, -torch.inf)
-        )
+        return scores if batch.candidate_mask is None else scores.masked_fill(~batch.candidate_mask, -torch.inf)
 
     def encode(self, history: HistoryBatch) -> Tensor:
         """States [B, T, D] of B histories."""
@@ -152,9 +148,7 @@ class Scorer(nn.Module):
             view=View(rows, mask, ages, time_ages),
             states_RD=self.states_at(states_BTD, rows, mask, extra_RD),
             extra_RD=extra_RD,
-            attention_keys=self.attention.keys(states_BTD)
-            if self.attention is not None and depth >= 1
-            else None,
+            attention_keys=self.attention.keys(states_BTD) if self.attention is not None and depth >= 1 else None,
             deep_keys=tuple(layer.attention.keys(states_BTD) for layer in self.deep) if depth >= 2 else (),
         )
 

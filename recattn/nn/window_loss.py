@@ -35,9 +35,7 @@ def retrieval_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, train
         biases = scorer.items.biases(codes).masked_fill(~scorer.items.trainable[1:], -torch.inf)
         return full_softmax_loss(states_PD, scorer.items(codes), biases, targets - 1)
     target_logits = (states_PD * scorer.items(targets)).sum(dim=-1) + scorer.items.biases(targets)
-    logits = scorer.retrieval(
-        states_PD, scorer.items(batch.candidates), scorer.items.biases(batch.candidates)
-    )
+    logits = scorer.retrieval(states_PD, scorer.items(batch.candidates), scorer.items.biases(batch.candidates))
     hits = batch.candidates == targets[:, None]
     if train.loss == "bce":
         return bce_loss(target_logits, logits, hits)
@@ -49,9 +47,7 @@ def head_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor) -> Tensor:
     rows, positions = batch.head_rows, batch.head_positions
     prefixes = window_prefixes(scorer, batch, states_BTD, rows, positions)
     targets = batch.targets[rows, positions]
-    own = scorer.score(
-        prefixes, scorer.items(targets)[:, None], scorer.items.biases(targets)[:, None]
-    ).squeeze(1)
+    own = scorer.score(prefixes, scorer.items(targets)[:, None], scorer.items.biases(targets)[:, None]).squeeze(1)
     shared = scorer.score(prefixes, scorer.items(batch.candidates), scorer.items.biases(batch.candidates))
     return sampled_softmax_loss(own, shared, batch.candidate_log_counts, batch.candidates == targets[:, None])
 

@@ -92,8 +92,7 @@ def rename(frame: pd.DataFrame, columns: Mapping[str, str] | None, what: str) ->
             )
         if ours != theirs and ours in frame.columns and ours not in columns.values():
             raise DataError(
-                f"{what} has a column {ours!r} already, and columns= asks to take {theirs!r} for it. "
-                f"Drop one of them."
+                f"{what} has a column {ours!r} already, and columns= asks to take {theirs!r} for it. Drop one of them."
             )
     if len(set(columns.values())) < len(columns):
         raise DataError(f"columns={dict(columns)!r} gives one column two names.")

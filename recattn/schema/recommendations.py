@@ -27,9 +27,7 @@ def check_k(k: object, catalog_size: int | None = None) -> int:
     if number < 1:
         raise ConfigError(f"k must be a whole number of at least 1, got {k!r}.")
     if catalog_size is not None and number > catalog_size:
-        raise ConfigError(
-            f"k = {number:,} is more than the {catalog_size:,} items there are. Ask for at most those."
-        )
+        raise ConfigError(f"k = {number:,} is more than the {catalog_size:,} items there are. Ask for at most those.")
     return number
 
 

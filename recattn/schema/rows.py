@@ -49,9 +49,7 @@ def check_policy(bad_rows: str) -> None:
         raise ConfigError(f"bad_rows must be 'error' or 'drop', got {bad_rows!r}.")
 
 
-def settle(
-    what: str, faults: Sequence[Fault], bad_rows: BadRowPolicy, *, droppable: bool = True
-) -> Mask | None:
+def settle(what: str, faults: Sequence[Fault], bad_rows: BadRowPolicy, *, droppable: bool = True) -> Mask | None:
     """The rows to keep (bool [rows]), or None for all of them.
 
     Args:
@@ -71,9 +69,7 @@ def settle(
     count = f"{int(bad.sum()):,} of {len(bad):,} rows"
     described = "; ".join(fault.describe() for fault in faults)
     if bad_rows == "error":
-        remedy = (
-            " Fix them, or pass bad_rows='drop' to leave them out." if droppable else " Fix or drop them."
-        )
+        remedy = " Fix them, or pass bad_rows='drop' to leave them out." if droppable else " Fix or drop them."
         raise DataError(f"{what} has {count} that cannot be used: {described}.{remedy}")
     if bad.all():
         raise DataError(f"{what} has no usable row: {described}.")

@@ -29,9 +29,7 @@ _DIGITS = re.compile(r"\d{9,11}|\d{13}|\d{16}|\d{19}")  # what is too long for a
 def check_unit(unit: str) -> None:
     """ConfigError unless `unit` is one of s, ms, us, ns."""
     if unit not in SCALES:
-        raise ConfigError(
-            f"unit must be one of {', '.join(SCALES)}, got {unit!r}.{nearest(str(unit), SCALES)}"
-        )
+        raise ConfigError(f"unit must be one of {', '.join(SCALES)}, got {unit!r}.{nearest(str(unit), SCALES)}")
 
 
 def moment(value: Any, name: str) -> int:
@@ -50,9 +48,7 @@ def moment(value: Any, name: str) -> int:
     except (TypeError, ValueError):
         stamp = pd.NaT
     if pd.isna(stamp):
-        raise DataError(
-            f"{name} must be a date, such as '2024-05-01', or a number of seconds; got {value!r}."
-        )
+        raise DataError(f"{name} must be a date, such as '2024-05-01', or a number of seconds; got {value!r}.")
     stamp = stamp.tz_localize("UTC") if stamp.tzinfo is None else stamp.tz_convert("UTC")
     return math.floor(stamp.timestamp())
 
@@ -89,9 +85,7 @@ def read_times(
     if now is not None:
         limit = moment(now, "now")
         day = pd.Timestamp(limit, unit="s").isoformat(sep=" ")
-        faults.append(
-            Fault(f"a {series.name} in the future of now={day}", good & ~late & (seconds > limit), original)
-        )
+        faults.append(Fault(f"a {series.name} in the future of now={day}", good & ~late & (seconds > limit), original))
     return np.where(good & ~negative & ~late, seconds, 0).astype(np.int64), faults
 
 
@@ -155,11 +149,7 @@ def _number_seconds(
     series: pd.Series, null: npt.NDArray[np.bool_], unit: Unit, what: str
 ) -> tuple[npt.NDArray[np.bool_], npt.NDArray[Any]]:
     integer = pd.api.types.is_integer_dtype(series.dtype)
-    values = (
-        series.to_numpy(dtype=np.int64, na_value=0)
-        if integer
-        else series.to_numpy(np.float64, na_value=np.nan)
-    )
+    values = series.to_numpy(dtype=np.int64, na_value=0) if integer else series.to_numpy(np.float64, na_value=np.nan)
     finite = np.isfinite(values)
     good = finite & ~null
     if good.any():

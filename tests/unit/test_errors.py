@@ -23,9 +23,7 @@ def test_every_error_is_recattns_own_as_well_as_the_builtin_it_refines(kind: typ
 
 
 def test_every_error_is_in_the_list_above() -> None:
-    public = {
-        value for value in vars(errors).values() if isinstance(value, type) and value is not RecattnError
-    }
+    public = {value for value in vars(errors).values() if isinstance(value, type) and value is not RecattnError}
     assert {kind for kind in public if issubclass(kind, RecattnError)} == {kind for kind, _ in KINDS}
 
 

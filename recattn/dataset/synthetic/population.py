@@ -103,9 +103,7 @@ def make_population(rng: np.random.Generator, n_users: int, days: float, joining
     late = shared + np.sqrt(0.5) * rng.normal(size=(n_users, len(GENRES)))
     joins = np.where(rng.random(n_users) < joining, rng.uniform(0, 0.95, n_users), 0.0)
     turns = joins + (1 - joins) * rng.uniform(0.1, 0.9, n_users)
-    frame = pd.DataFrame(
-        {USER: ids("u", n_users), "age": age, "country": np.array(COUNTRIES, dtype=object)[country]}
-    )
+    frame = pd.DataFrame({USER: ids("u", n_users), "age": age, "country": np.array(COUNTRIES, dtype=object)[country]})
     start = np.int64(START)
     return Population(
         frame,
@@ -116,9 +114,7 @@ def make_population(rng: np.random.Generator, n_users: int, days: float, joining
     )
 
 
-def make_visits(
-    rng: np.random.Generator, joined: Ints, days: float, mean: float, longest: int
-) -> tuple[Ints, Ints]:
+def make_visits(rng: np.random.Generator, joined: Ints, days: float, mean: float, longest: int) -> tuple[Ints, Ints]:
     """Users [R] and times [R] of all interactions, by user and then time; no user has two in one second.
 
     Sessions of four on average start anywhere between joining and the end; their steps take some two minutes.

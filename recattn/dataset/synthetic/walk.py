@@ -8,9 +8,7 @@ import numpy.typing as npt
 from recattn.dataset.synthetic.process import Ints, Past, Process
 
 
-def walk(
-    rng: np.random.Generator, process: Process, users: Ints, times: Ints
-) -> tuple[Ints, npt.NDArray[np.bool_]]:
+def walk(rng: np.random.Generator, process: Process, users: Ints, times: Ints) -> tuple[Ints, npt.NDArray[np.bool_]]:
     """The items [R] taken at each visit and whether they were liked [R], step by step for all users at once.
 
     Args:

@@ -52,9 +52,7 @@ class World:
         Raises:
             DataError: A user or an item is not of this world.
         """
-        log = Log.from_frame(
-            self.interactions if history is None else history, self.users[USER], self.items[ITEM]
-        )
+        log = Log.from_frame(self.interactions if history is None else history, self.users[USER], self.items[ITEM])
         users = codes(requests, USER, self.users[USER], "requests")
         end = (log.times if len(log.times) else self.interactions[TIME].to_numpy()).max() + 1
         times = requests[TIME].to_numpy(np.int64) if TIME in requests else np.full(len(users), end)

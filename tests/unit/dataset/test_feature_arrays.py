@@ -49,9 +49,7 @@ def test_take_of_nothing_is_empty_and_take_from_nothing_is_missing() -> None:
 def test_take_keeps_the_types() -> None:
     taken = table().take([1, -1])
     assert (taken.categorical.dtype, taken.numeric.dtype) == (np.int32, np.float32)
-    assert {(values.dtype, offsets.dtype) for values, offsets in taken.multi} == {
-        (np.dtype("i4"), np.dtype("i8"))
-    }
+    assert {(values.dtype, offsets.dtype) for values, offsets in taken.multi} == {(np.dtype("i4"), np.dtype("i8"))}
 
 
 def test_taking_twice_is_taking_the_composition() -> None:

@@ -63,9 +63,7 @@ def test_numbers_are_float64_with_nan_where_missing() -> None:
 
 
 def test_text_in_a_numeric_feature_is_counted_and_shown() -> None:
-    message = (
-        r"feature 'x' of items has text where numbers belong: 2 of 4 .*'n/a', 'free'.*Categorical\('x'\)"
-    )
+    message = r"feature 'x' of items has text where numbers belong: 2 of 4 .*'n/a', 'free'.*Categorical\('x'\)"
     with pytest.raises(DataError, match=message):
         numbers_of(column([1, "n/a", None, "free"]), WHERE)
 
@@ -73,9 +71,7 @@ def test_text_in_a_numeric_feature_is_counted_and_shown() -> None:
 def test_dates_and_infinities_are_no_numbers() -> None:
     with pytest.raises(DataError, match=r"'x' of items has dates or durations \(datetime64"):
         numbers_of(column(pd.to_datetime(["2024-01-01"])), WHERE)
-    with pytest.raises(
-        DataError, match=r"2 of 3 values that are infinite or beyond float32 \(first: inf, 1e\+39"
-    ):
+    with pytest.raises(DataError, match=r"2 of 3 values that are infinite or beyond float32 \(first: inf, 1e\+39"):
         numbers_of(column([np.inf, 1e39, 1.0]), WHERE)
 
 

@@ -55,9 +55,7 @@ def test_cardinalities_count_missing_and_unseen() -> None:
 
 
 def test_values_are_learned_in_the_same_order_whatever_the_order_of_the_rows() -> None:
-    assert [one.values for one in fit(frame()).features] == [
-        one.values for one in fit(frame()[::-1]).features
-    ]
+    assert [one.values for one in fit(frame()).features] == [one.values for one in fit(frame()[::-1]).features]
 
 
 def test_statistics_come_from_train_rows_only() -> None:
@@ -124,9 +122,7 @@ def test_saving_through_json_keeps_every_value_its_type_and_every_bit() -> None:
 
 
 def test_a_misspelt_column_names_the_nearest() -> None:
-    with pytest.raises(
-        DataError, match=r"items has no column 'knd' for the feature Cat.*Did you mean 'kind'"
-    ):
+    with pytest.raises(DataError, match=r"items has no column 'knd' for the feature Cat.*Did you mean 'kind'"):
         FittedFeatures.fit([Categorical("knd")], frame(), what="items")
 
 

@@ -112,9 +112,7 @@ def test_numbers_of_any_pandas_kind_are_read() -> None:
 
 
 def test_a_saved_feature_of_an_unknown_kind_is_refused() -> None:
-    with pytest.raises(
-        ArtifactError, match=r"kind 'image'; this version knows 'categorical', 'multi', 'numeric'"
-    ):
+    with pytest.raises(ArtifactError, match=r"kind 'image'; this version knows 'categorical', 'multi', 'numeric'"):
         FittedFeature.from_dict({"kind": "image", "column": "x"})
 
 

@@ -64,9 +64,7 @@ def compared(world: World) -> dict[str, float]:
 
     train_users = pd.Index(train["user_id"].unique())
     taken = np.zeros((len(train_users), len(items)))
-    taken[
-        train_users.get_indexer(pd.Index(train["user_id"])), items.get_indexer(pd.Index(train["item_id"]))
-    ] = 1
+    taken[train_users.get_indexer(pd.Index(train["user_id"])), items.get_indexer(pd.Index(train["item_id"]))] = 1
     likeness = taken.T @ taken / np.sqrt(np.outer(count + 1, count + 1))
     np.fill_diagonal(likeness, 0)
 
@@ -214,9 +212,7 @@ def test_oracle_answers_empty_histories_and_no_requests(small: World) -> None:
     assert len(small.oracle(users.head(0))) == 0
 
 
-def test_oracle_answers_the_same_in_chunks_as_one_by_one(
-    small: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_oracle_answers_the_same_in_chunks_as_one_by_one(small: World, monkeypatch: pytest.MonkeyPatch) -> None:
     requests = small.interactions[["user_id", "timestamp"]].iloc[:: len(small.interactions) // 10]
     whole = small.oracle(requests)
     monkeypatch.setattr("recattn.dataset.synthetic.world.CHUNK", 3)

@@ -184,7 +184,5 @@ def test_without_a_frame_nobody_is_known_and_all_is_missing() -> None:
 
 
 def test_user_features_without_a_users_frame_are_refused() -> None:
-    with pytest.raises(
-        ConfigError, match=r"user_features name 'age', 'town', but no users frame .*Pass users="
-    ):
+    with pytest.raises(ConfigError, match=r"user_features name 'age', 'town', but no users frame .*Pass users="):
         UserTable.build(None, USER_SPECS)

@@ -79,9 +79,7 @@ def test_order_of_rows_changes_nothing() -> None:
     )
     truth = pd.DataFrame({"user_id": rng.integers(40, size=150), "item_id": rng.integers(50, size=150)})
     first = evaluate(recommendations, truth, METRICS)
-    shuffled = evaluate(
-        recommendations.sample(frac=1, random_state=1), truth.sample(frac=1, random_state=2), METRICS
-    )
+    shuffled = evaluate(recommendations.sample(frac=1, random_state=1), truth.sample(frac=1, random_state=2), METRICS)
     assert shuffled.summary == pytest.approx(first.summary, rel=1e-12)
     assert shuffled.policy == first.policy
     pd.testing.assert_frame_equal(
@@ -136,9 +134,7 @@ def test_seen_policy_drop_leaves_out_seen_truth_and_emptied_requests() -> None:
 
 
 def test_frames_meet_by_request_when_both_name_it() -> None:
-    recommendations = pd.DataFrame(
-        {"request_id": [7, 7, 8], "user_id": "u", "item_id": list("aba"), "rank": [1, 2, 1]}
-    )
+    recommendations = pd.DataFrame({"request_id": [7, 7, 8], "user_id": "u", "item_id": list("aba"), "rank": [1, 2, 1]})
     truth = pd.DataFrame({"request_id": [8, 7], "user_id": "u", "item_id": ["a", "b"]})
     report = evaluate(recommendations, truth, [MRR(2)])
     assert report.per_request.to_dict("list") == {
@@ -164,9 +160,7 @@ def test_frames_meet_by_user_when_only_one_names_requests() -> None:
 
 
 def test_coverage_counts_only_items_of_the_catalog_given() -> None:
-    report = evaluate(
-        lists(u="ab", v="az"), truths(u="a", v="b"), [Coverage(2)], catalog={"a", "b", "c", "d"}
-    )
+    report = evaluate(lists(u="ab", v="az"), truths(u="a", v="b"), [Coverage(2)], catalog={"a", "b", "c", "d"})
     assert report.summary == {"coverage_at_2": 2 / 4}
     assert report.policy["catalog_size"] == 4
     assert len(str(report.policy["catalog_sha256"])) == 64
@@ -346,17 +340,13 @@ def test_seen_policy_drop_needs_a_truth_that_says_what_was_seen(truth: pd.DataFr
         ),
     ],
 )
-def test_impossible_settings_are_refused(
-    metrics: list[object], settings: dict[str, object], message: str
-) -> None:
+def test_impossible_settings_are_refused(metrics: list[object], settings: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         evaluate(lists(u="a"), truths(u="a"), metrics, **settings)  # type: ignore[arg-type]
 
 
 def test_catalog_of_other_ids_is_refused() -> None:
-    with pytest.raises(
-        DataError, match="catalog has none of the 2 items recommended: it is like 1, 2, they are"
-    ):
+    with pytest.raises(DataError, match="catalog has none of the 2 items recommended: it is like 1, 2, they are"):
         evaluate(lists(u="ab"), truths(u="a"), [Coverage(2)], catalog=[1, 2])
 
 

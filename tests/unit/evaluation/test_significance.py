@@ -66,9 +66,7 @@ def test_swapping_the_reports_turns_the_sign() -> None:
     first, second = report_of(rng.random(80) < 0.5), report_of(rng.random(80) < 0.4)
     there = paired_bootstrap(first, second, "mrr_at_1")
     back = paired_bootstrap(second, first, "mrr_at_1")
-    assert (back.difference, back.low, back.high) == pytest.approx(
-        (-there.difference, -there.high, -there.low)
-    )
+    assert (back.difference, back.low, back.high) == pytest.approx((-there.difference, -there.high, -there.low))
     assert back.p_value == there.p_value
 
 

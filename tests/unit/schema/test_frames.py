@@ -26,9 +26,7 @@ def test_items_keep_their_attributes_behind_the_id() -> None:
 
 def test_duplicate_items_are_counted_and_shown() -> None:
     items = pd.DataFrame({"item_id": ["x", "y", "x", "x"]})
-    with pytest.raises(
-        DataError, match=r"items has 2 rows that repeat the item_id .*\(row 2: 'x', row 3: 'x'\)"
-    ):
+    with pytest.raises(DataError, match=r"items has 2 rows that repeat the item_id .*\(row 2: 'x', row 3: 'x'\)"):
         read_items(items)
 
 
@@ -55,9 +53,7 @@ def test_available_from_becomes_seconds_with_null_as_always() -> None:
 
 def test_a_slate_keeps_rows_order_and_other_columns() -> None:
     out = read_slate(
-        slate(device=["x", "y", "z"], timestamp=["2024-05-01"] * 3, label=[1, 0, 1]).set_index(
-            "device", drop=False
-        )
+        slate(device=["x", "y", "z"], timestamp=["2024-05-01"] * 3, label=[1, 0, 1]).set_index("device", drop=False)
     )
     assert list(out.columns) == ["user_id", "item_id", "timestamp", "label", "device"]
     assert out["timestamp"].tolist() == [DAY] * 3
@@ -74,9 +70,7 @@ def test_an_empty_slate_is_fine() -> None:
 
 
 def test_a_request_has_one_user_and_one_moment() -> None:
-    with pytest.raises(
-        DataError, match=r"every request_id must have one user_id, but 1 rows differ.*\(row 2: 7\)"
-    ):
+    with pytest.raises(DataError, match=r"every request_id must have one user_id, but 1 rows differ.*\(row 2: 7\)"):
         read_slate(slate(request_id=[7, 7, 7]))
     with pytest.raises(DataError, match=r"every request_id must have one timestamp, but 1 rows differ"):
         read_slate(slate(request_id=[7, 7, 8], timestamp=[1, 2, 3]))

@@ -13,9 +13,7 @@ from recattn.schema import check_ids, check_same_kind
 
 
 def test_nulls_are_counted_with_their_first_rows() -> None:
-    with pytest.raises(
-        DataError, match=r"slate has 1 of 3 rows.*1 with a null user_id \(row 1\)\. Fix or drop"
-    ):
+    with pytest.raises(DataError, match=r"slate has 1 of 3 rows.*1 with a null user_id \(row 1\)\. Fix or drop"):
         check_ids(pd.Series(["a", None, "b"]), "user_id", "slate")
 
 
@@ -42,9 +40,7 @@ def test_tuples_that_hold_lists_are_no_ids() -> None:
 
 def test_ids_that_can_never_meet_are_told() -> None:
     numbers, texts = pd.Series([1, 2]), pd.Series(["1", "2"])
-    with pytest.raises(
-        DataError, match=r"item_id is int in log \(such as 1\) but str in items \(such as '1'\)"
-    ):
+    with pytest.raises(DataError, match=r"item_id is int in log \(such as 1\) but str in items \(such as '1'\)"):
         check_same_kind(numbers, "log", texts, "items", "item_id")
     check_same_kind(numbers, "log", pd.Series([1.0]), "items", "item_id")
     check_same_kind(texts, "log", texts.astype(object), "items", "item_id")

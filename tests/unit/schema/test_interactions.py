@@ -142,9 +142,7 @@ def test_whole_numbers_made_float_by_a_null_are_a_null_id() -> None:
 
 
 def test_mixed_id_types_are_counted_and_shown() -> None:
-    mixture = (
-        r"column 'item_id' mixes int \(2 rows\) and str \(1 rows\); str first at row 1: 'x'\. .*astype\(str\)"
-    )
+    mixture = r"column 'item_id' mixes int \(2 rows\) and str \(1 rows\); str first at row 1: 'x'\. .*astype\(str\)"
     with pytest.raises(DataError, match=mixture):
         read_interactions(log(item_id=[1, "x", 2]))
 
@@ -222,9 +220,7 @@ def test_every_kind_of_bad_row_is_in_one_message() -> None:
 
 def test_only_the_first_bad_rows_are_shown() -> None:
     frame = pd.DataFrame({"user_id": [None] * 9 + ["a"], "item_id": range(10), "timestamp": range(10)})
-    with pytest.raises(
-        DataError, match=r"9 with a null user_id \(row 0, row 1, row 2, row 3, row 4 and 4 more\)"
-    ):
+    with pytest.raises(DataError, match=r"9 with a null user_id \(row 0, row 1, row 2, row 3, row 4 and 4 more\)"):
         read_interactions(frame)
 
 

@@ -52,9 +52,7 @@ def test_subfolders_named_by_a_key_become_a_column(tmp_path: Path) -> None:
 def test_parts_that_differ_are_named(tmp_path: Path) -> None:
     FRAME.to_csv(tmp_path / "a.csv", index=False)
     FRAME.rename(columns={"item_id": "item"}).to_csv(tmp_path / "b.csv", index=False)
-    with pytest.raises(
-        DataError, match=r"parts of .* differ: 'a\.csv' has .*'item_id'.* 'b\.csv' has .*'item'"
-    ):
+    with pytest.raises(DataError, match=r"parts of .* differ: 'a\.csv' has .*'item_id'.* 'b\.csv' has .*'item'"):
         read_frame(tmp_path, "log")
 
 

@@ -16,9 +16,7 @@ def recommended(**columns: object) -> pd.DataFrame:
 
 def test_rank_follows_from_score_with_ties_in_row_order() -> None:
     out = check_recommendations(
-        pd.DataFrame(
-            {"user_id": ["a", "b", "a", "a"], "item_id": [1, 1, 2, 3], "score": [0.5, 1.0, 0.9, 0.5]}
-        )
+        pd.DataFrame({"user_id": ["a", "b", "a", "a"], "item_id": [1, 1, 2, 3], "score": [0.5, 1.0, 0.9, 0.5]})
     )
     assert list(out.columns) == ["user_id", "item_id", "score", "rank"]
     assert out["rank"].tolist() == [2, 1, 1, 3]

@@ -88,9 +88,7 @@ def test_one_odd_value_does_not_spoil_the_rest() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "values", [[None, DAY], [np.nan, DAY], ["2024-05-01", None][::-1], [pd.NaT, pd.Timestamp(0)]]
-)
+@pytest.mark.parametrize("values", [[None, DAY], [np.nan, DAY], ["2024-05-01", None][::-1], [pd.NaT, pd.Timestamp(0)]])
 def test_nulls_are_found(values: object) -> None:
     assert faults_of(values) == {"a null timestamp": [0]}
     assert faults_of(values, optional=True) == {}

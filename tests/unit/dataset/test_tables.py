@@ -44,10 +44,11 @@ def test_cold_items_share_row_1_and_trained_items_have_rows_of_their_own() -> No
     assert len(table) == 5
 
 
-@pytest.mark.parametrize("codes", [[3, 1, 1], [0, 1, 3, -1]])
-def test_trained_items_may_be_given_as_codes(codes: list[int]) -> None:
-    table = ItemTable.build(CATALOG, trained=np.array(codes))
+@pytest.mark.parametrize("trained", [[3, 1, 1], [0, 1, 3, -1], [True, True, False, True, False]])
+def test_trained_items_are_codes_or_a_mask_in_which_padding_plays_no_part(trained: list) -> None:
+    table = ItemTable.build(CATALOG, trained=np.array(trained))
     assert table.id_row.tolist() == [0, 2, 1, 3, 1]
+    assert table.recommendable.tolist() == [False, True, False, True, False]
 
 
 def test_features_are_in_code_order_with_a_missing_row_for_padding() -> None:
@@ -102,6 +103,7 @@ def test_rows_of_unknown_items_are_left_alone() -> None:
     table = ItemTable.build(CATALOG, trained=TRAINED, items=more, specs=SPECS)
     assert len(table) == 5
     assert table.fitted == full_table().fitted
+    assert table.features.numeric.tolist() == full_table().features.numeric.tolist()
 
 
 def test_an_empty_catalog_and_one_without_trained_items_are_tables_too() -> None:

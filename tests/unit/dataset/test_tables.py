@@ -99,7 +99,7 @@ def test_a_partial_frame_is_no_matter_where_no_feature_is_asked_for() -> None:
 
 
 def test_rows_of_unknown_items_are_left_alone() -> None:
-    more = pd.concat([items(), items()[:1].assign(item_id="stranger", kind="odd")], ignore_index=True)
+    more = pd.concat([items(), items()[:1].assign(item_id="stranger", kind="odd", price=9.0)], ignore_index=True)
     table = ItemTable.build(CATALOG, trained=TRAINED, items=more, specs=SPECS)
     assert len(table) == 5
     assert table.fitted == full_table().fitted

@@ -1,0 +1,70 @@
+"""Which MLflow a run is written to."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import unquote
+
+import mlflow
+
+VARIABLE = "MLFLOW_TRACKING_URI"
+
+
+def choose(argument: str | None) -> str:
+    """The argument, else the URI already set in MLflow, else `MLFLOW_TRACKING_URI`, else `mlflow.db` right
+    here.
+
+    MLflow's own default may be the file store, which it no longer writes to; ours is always a database.
+    """
+    if argument:
+        return argument
+    if mlflow.is_tracking_uri_set():
+        return mlflow.get_tracking_uri()
+    return f"sqlite:///{(Path.cwd() / 'mlflow.db').as_posix()}"
+
+
+@contextlib.contextmanager
+def using(uri: str) -> Iterator[None]:
+    """MLflow pointed at `uri` inside the block, and back where it was after it."""
+    variable = os.environ.get(VARIABLE)
+    if mlflow.is_tracking_uri_set() and mlflow.get_tracking_uri() == uri:
+        yield
+        return
+    before = mlflow.get_tracking_uri() if mlflow.is_tracking_uri_set() else None
+    mlflow.set_tracking_uri(uri)
+    try:
+        yield
+    finally:
+        if mlflow.get_tracking_uri() == uri:
+            # A URI from the environment is handed back as such: MLflow reads it only while none is set.
+            mlflow.set_tracking_uri(None if before == variable else before)
+            if variable is not None:
+                os.environ[VARIABLE] = variable
+
+
+def artifact_place(uri: str, experiment: str) -> str | None:
+    """Where a new experiment keeps its files: beside a SQLite database; None leaves it to the server.
+
+    MLflow would take `mlruns` of the working directory, wherever the database is.
+    """
+    database = _database(uri)
+    if database is None:
+        return None
+    folder = re.sub(r"[^\w.-]+", "_", experiment).strip("._") or "experiment"
+    return (database.parent / "mlartifacts" / folder).as_uri()
+
+
+def same(one: str, other: str) -> bool:
+    """Whether two URIs mean one MLflow; a SQLite file may be named in several ways."""
+    return one == other or (_database(one) is not None and _database(one) == _database(other))
+
+
+def _database(uri: str) -> Path | None:
+    if not uri.startswith("sqlite:///"):
+        return None
+    path = unquote(uri.removeprefix("sqlite:///").split("?")[0])
+    return Path(path).absolute() if path and path != ":memory:" else None

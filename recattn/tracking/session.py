@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import threading
 import warnings
 from collections.abc import Iterator, Mapping
@@ -79,7 +80,23 @@ def _open(where: str, experiment: str, run_name: str | None, resume_from: str | 
     for tag in (stale.CLOSED_AS, "recattn.error", "recattn.error_type"):
         if tag in earlier.data.tags:
             client.delete_tag(earlier.info.run_id, tag)
-    return mlflow.start_run(run_id=earlier.info.run_id, tags=beat)
+    with _experiment_set(experiment_id):
+        return mlflow.start_run(run_id=earlier.info.run_id, tags=beat)
+
+
+@contextlib.contextmanager
+def _experiment_set(experiment_id: str) -> Iterator[None]:
+    """MLflow refuses to open a run outside the experiment the user has set: it is set for this moment."""
+    before = os.environ.get("MLFLOW_EXPERIMENT_ID")  # where mlflow.set_experiment leaves it
+    if before in (None, experiment_id):
+        yield
+        return
+    mlflow.set_experiment(experiment_id=experiment_id)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(MlflowException):
+            mlflow.set_experiment(experiment_id=before)
 
 
 def _experiment(client: MlflowClient, where: str, name: str) -> str:

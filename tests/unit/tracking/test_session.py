@@ -113,9 +113,9 @@ def test_joining_a_run_of_another_mlflow_is_refused(uri: str) -> None:
 
 
 def test_a_run_ended_by_the_users_own_code_gets_its_status_all_the_same(uri: str, client: MlflowClient) -> None:
-    with pytest.raises(OSError, match="gone"), track("session", tracking_uri=uri) as run:
+    with track("session", tracking_uri=uri) as run:
         mlflow.end_run()
-        raise OSError("gone")
+        run.failed(OSError("gone"))
     assert status(client, run) == "FAILED"
 
 
@@ -140,10 +140,10 @@ def resumable(folder: Path, state: object) -> Path:
 
 
 def test_a_resumed_run_goes_on_under_its_id(uri: str, client: MlflowClient, tmp_path: Path) -> None:
-    with pytest.raises(RuntimeError), track("resumed", tracking_uri=uri) as first:
+    with track("resumed", tracking_uri=uri) as first:
         first.params({"dim": 64})
         first.metrics({"valid/ndcg_at_10": 0.10}, step=0)
-        raise RuntimeError("power")
+        first.failed(RuntimeError("power"))
     with track("ignored", tracking_uri=uri, resume_from=resumable(tmp_path, first.state())) as second:
         assert second.id == first.id
         assert status(client, second) == "RUNNING"
@@ -162,10 +162,28 @@ def test_a_changed_setting_on_resume_warns_and_the_old_one_stays(
 ) -> None:
     with track("resumed", tracking_uri=uri) as first:
         first.params({"dim": 64})
-    with track(tracking_uri=uri, resume_from=resumable(tmp_path, first.state())) as second:
-        with pytest.warns(UserWarning, match=r"began with dim=64; it is 32 now"):
-            second.params({"dim": 32, "num_heads": 2})
+    folder = resumable(tmp_path, first.state())
+    with (
+        track(tracking_uri=uri, resume_from=folder) as second,
+        pytest.warns(UserWarning, match=r"began with dim=64; it is 32 now"),
+    ):
+        second.params({"dim": 32, "num_heads": 2})
     assert client.get_run(first.id).data.params == {"dim": "64", "num_heads": "2"}
+
+
+def test_a_run_is_resumed_whatever_experiment_is_set(
+    uri: str, client: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlflow.tracking.fluent._active_experiment_id", None)
+    monkeypatch.delenv("MLFLOW_EXPERIMENT_ID", raising=False)
+    with track("resumed", tracking_uri=uri) as first:
+        pass
+    mlflow.set_tracking_uri(uri)
+    other = mlflow.set_experiment("mine").experiment_id
+    with track(resume_from=resumable(tmp_path, first.state())) as second:
+        assert second.id == first.id
+    with mlflow.start_run() as mine:
+        assert mine.info.experiment_id == other
 
 
 def test_nothing_to_resume_from_begins_a_new_run(uri: str, tmp_path: Path) -> None:
@@ -202,9 +220,12 @@ def test_a_run_that_a_living_process_writes_to_cannot_be_resumed(
         first.beat()
         monkeypatch.undo()
         mlflow.end_run("RUNNING")
-        with pytest.raises(ConfigError, match=f"cannot be resumed: a living process.*pid {os.getppid()}"):
-            with track(tracking_uri=uri, resume_from=resumable(tmp_path, first.state())):
-                pass
+        folder = resumable(tmp_path, first.state())
+        with (
+            pytest.raises(ConfigError, match=f"cannot be resumed: a living process.*pid {os.getppid()}"),
+            track(tracking_uri=uri, resume_from=folder),
+        ):
+            pass
 
 
 def test_a_deleted_experiment_is_an_error_that_says_so(uri: str, client: MlflowClient) -> None:

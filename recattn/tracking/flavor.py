@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
-import logging
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +15,7 @@ from mlflow.types.schema import Array
 
 from recattn.schema import columns
 from recattn.tracking import pyfunc
+from recattn.tracking.quiet import quiet
 
 if TYPE_CHECKING:
     from mlflow.models.model import ModelInfo
@@ -35,7 +33,7 @@ def log_model(model: Recommender, name: str, *, registered_model_name: str | Non
     The files are those of `Recommender.save` (no pickle). `step` is the step of the run's metrics the model
     stands for.
     """
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, quiet("mlflow.pyfunc"):
         data = Path(folder) / "recommender"
         model.save(data)
         # mlflow.pyfunc.log_model is this call, without `step` on older versions.
@@ -56,6 +54,8 @@ def log_model(model: Recommender, name: str, *, registered_model_name: str | Non
 
 def signature() -> ModelSignature:
     """One row a request. All columns but `history_items` may be missing, any list may be null.
+
+    MLflow has no nulls in a column of whole numbers: `as_of` is there for every row, or is left out.
 
     Two outputs on purpose: `spark_udf` makes a struct of them, and cannot return a single ragged list.
     """
@@ -116,15 +116,3 @@ def metadata(model: Recommender) -> dict[str, Any]:
 
 def _public(version: str) -> str:
     return version.split("+")[0]
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without MLflow's hints on requirements that it cannot know."""
-    logger = logging.getLogger("mlflow.utils.requirements_utils")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)

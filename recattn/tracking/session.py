@@ -17,6 +17,7 @@ from mlflow.exceptions import MlflowException
 
 from recattn.errors import ConfigError
 from recattn.tracking import privacy, stale, uri
+from recattn.tracking.quiet import quiet
 from recattn.tracking.run import Run
 
 _STATE_FILE = "observers.json"
@@ -55,7 +56,7 @@ def track(
             f"but tracking_uri is {privacy.scrubbed(where)}. End that run first, or leave tracking_uri out."
         )
     with uri.using(where):
-        with _explained(where):
+        with _explained(where), quiet("mlflow.store.db.utils"):
             opened = joined or _open(where, experiment, run_name, resume_from)
             run = Run(MlflowClient(where).get_run(opened.info.run_id), where)
         with _alive(run, keep=joined is not None and run.beating), _ended(run, close=joined is None):

@@ -13,7 +13,7 @@ from recattn.config import Ties, Time
 from recattn.dataset.split import PARTS, Split, day
 from recattn.dataset.targets import OrderedLog
 from recattn.errors import ConfigError, DataError
-from recattn.schema import check_time, moment, places, read_interactions
+from recattn.schema import check_time, moment, read_interactions
 from recattn.schema import columns as c
 from recattn.schema.times import Unit
 
@@ -55,7 +55,7 @@ def split_by_time(
         raise DataError("order-only data has no time split: there is no moment all users share. Use leave_last_out.")
     frame = read_interactions(log, columns=columns, unit=unit)
     times = frame[c.TIME].to_numpy()
-    if _only_counts(frame):
+    if OrderedLog(frame).only_counts:
         raise DataError(
             "order-only data has no time split: the timestamps of every user just count 0, 1, 2, ... "
             "Use leave_last_out(log, time='order')."
@@ -133,10 +133,3 @@ def _empty(part: str, times: np.ndarray, valid: int | None, test: int) -> DataEr
         f"the time split leaves no interaction for {part}: with {cuts}, while the {len(times):,} interactions lie "
         f"between {day(int(times.min()))} and {day(int(times.max()))}. Move the cuts, or choose another q."
     )
-
-
-def _only_counts(frame: pd.DataFrame) -> bool:
-    """Whether the timestamps of all of several users count 0, 1, 2, ..."""
-    users, times = frame[c.USER], frame[c.TIME].to_numpy()
-    several = bool((users != users.iloc[0]).any())
-    return several and times.max() < len(times) and bool((times == places(users, times)).all())

@@ -68,6 +68,12 @@ class OrderedLog:
         places[self.order] = self.places[self.order][first][np.cumsum(first) - 1]
         return places
 
+    @cached_property
+    def only_counts(self) -> bool:
+        """Whether the timestamps of all of several users just count 0, 1, 2, ...: an order, no times."""
+        times = self.frame[c.TIME].to_numpy()
+        return len(self.sizes) > 1 and times.max() < len(times) and bool((times == self.places).all())
+
     def first_places(self, rows: np.ndarray) -> np.ndarray:
         """The place at which the user of each of `rows` (int64 [M]) first met its item. int64 [M]."""
         items, ids = pd.factorize(self.frame[c.ITEM])

@@ -9,7 +9,7 @@ from recattn.schema.names import require
 from recattn.schema.read import read_frame
 from recattn.schema.recommendations import check_k, check_recommendations
 from recattn.schema.rows import DataWarning
-from recattn.schema.times import moment, read_times
+from recattn.schema.times import moment, read_times, span
 
 __all__ = [
     "DataWarning",
@@ -28,4 +28,5 @@ __all__ = [
     "read_times",
     "read_users",
     "require",
+    "span",
 ]

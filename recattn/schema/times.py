@@ -53,6 +53,22 @@ def moment(value: Any, name: str) -> int:
     return math.floor(stamp.timestamp())
 
 
+def span(value: Any, name: str) -> float:
+    """A span of time in seconds: text with its unit, such as `"30min"` or `"7D"`, or any timedelta.
+
+    ConfigError, naming `name`, for what is no span, is not positive, or is a bare number (of what?).
+    """
+    known = isinstance(value, (str, datetime.timedelta, np.timedelta64))
+    bare = isinstance(value, str) and value.strip().replace(".", "", 1).isdigit()
+    try:
+        seconds = pd.Timedelta(value).total_seconds() if known and not bare else 0.0
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise ConfigError(f"{name} must be a span of time with its unit, such as '30min' or '7D', got {value!r}.")
+    return seconds
+
+
 def read_times(
     series: pd.Series, *, what: str, unit: Unit = "s", now: Any = None, optional: bool = False
 ) -> tuple[Int64s, list[Fault]]:

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recattn.errors import DataError
-from recattn.schema import moment, read_times
+from recattn.errors import ConfigError, DataError
+from recattn.schema import moment, read_times, span
 
 DAY = 1_714_521_600  # 2024-05-01 00:00:00 UTC
 
@@ -149,3 +149,14 @@ def test_a_moment_is_a_number_or_a_date() -> None:
 def test_what_is_no_moment_is_refused_by_name(value: object) -> None:
     with pytest.raises(DataError, match="as_of must be a date"):
         moment(value, "as_of")
+
+
+def test_a_span_has_a_unit() -> None:
+    for value in ("30min", datetime.timedelta(minutes=30), np.timedelta64(30, "m"), pd.Timedelta("30min")):
+        assert span(value, "gap") == 1800
+
+
+@pytest.mark.parametrize("value", ["30", "1.5", 30, "soon", "0min", "-1D", None, pd.NaT])
+def test_what_is_no_span_is_refused_by_name(value: object) -> None:
+    with pytest.raises(ConfigError, match=r"gap must be a span of time with its unit, such as '30min'"):
+        span(value, "gap")

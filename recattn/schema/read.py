@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import pandas as pd
@@ -61,7 +62,7 @@ def _read_file(path: Path, what: str) -> pd.DataFrame:
         return pd.read_csv(path, sep="\t" if ".tsv" in name[-7:] else ",", low_memory=False)
     except pd.errors.EmptyDataError:
         raise DataError(f"{what}: the file {str(path)!r} is empty.") from None
-    except (OSError, ValueError, EOFError) as error:  # pyarrow's and pandas' parser errors are ValueErrors
+    except (OSError, ValueError, EOFError, zlib.error) as error:  # pyarrow's and pandas' parser errors are ValueErrors
         raise DataError(f"{what}: cannot read {str(path)!r}: {error}") from error
 
 

@@ -96,3 +96,13 @@ def test_an_empty_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_bytes(b"")
     with pytest.raises(DataError, match=r"the file '.*a.csv' is empty"):
         read_frame(tmp_path / "a.csv", "log")
+
+
+@pytest.mark.parametrize("name", ["a.parquet", "a.csv.gz"])
+def test_a_truncated_file_is_told(tmp_path: Path, name: str) -> None:
+    frame = pd.concat([FRAME] * 1000)
+    (frame.to_parquet if name.endswith("parquet") else frame.to_csv)(tmp_path / name, index=False)
+    content = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 2])
+    with pytest.raises(DataError, match=f"log: cannot read '.*{name}'"):
+        read_frame(tmp_path / name, "log")

@@ -212,3 +212,11 @@ def test_unknown_parts_and_targets_are_refused() -> None:
         by_time().requests("tst")  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="target must be one of last, successive, all, got 'first'"):
         by_time().truth("test", "first")  # type: ignore[arg-type]
+
+
+def test_a_moment_shared_with_another_user_is_no_shared_moment() -> None:
+    log = pd.DataFrame(
+        {"user_id": ["a", "a", "a", "b", "b"], "item_id": ["p", "q", "r", "x", "y"], "timestamp": [1, 5, 9, 9, 10]}
+    )
+    truth = split_by_time(log, valid_from=4, test_from=8).truth("test", "successive")
+    assert rows(truth, "item_id", "seen") == [("r", False), ("x", False), ("y", False)]

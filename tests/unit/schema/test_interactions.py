@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import uuid
-import warnings
 
 import numpy as np
 import pandas as pd
@@ -65,57 +64,6 @@ def test_rating_is_the_weight_unless_there_is_one() -> None:
     assert both["rating"].tolist() == [1, 2, 3]
 
 
-def test_columns_map_our_names_to_the_frames_own() -> None:
-    frame = log().rename(columns={"timestamp": "ts", "user_id": "who"})
-    out = read_interactions(frame, columns={"timestamp": "ts", "user_id": "who"})
-    pd.testing.assert_frame_equal(out, read_interactions(log()))
-
-
-def test_a_missing_column_names_what_is_there_and_the_likely_one() -> None:
-    expected = (
-        r"^interactions has no column 'timestamp'; it has 'user_id', 'item_id', 'ts'\. "
-        r"Rename it, or pass columns=\{'timestamp': 'ts'\}\.$"
-    )
-    with pytest.raises(DataError, match=expected):
-        read_interactions(log().rename(columns={"timestamp": "ts"}))
-
-
-@pytest.mark.parametrize(
-    ("ours", "theirs"),
-    [("user_id", "userId"), ("user_id", "user_idd"), ("item_id", "movieId"), ("timestamp", "timestmp")],
-)
-def test_a_misspelt_column_is_guessed(ours: str, theirs: str) -> None:
-    with pytest.raises(DataError, match=rf"no column '{ours}'.*pass columns=\{{'{ours}': '{theirs}'\}}"):
-        read_interactions(log().rename(columns={ours: theirs}))
-
-
-def test_a_missing_column_without_a_likely_one_asks_for_its_name() -> None:
-    with pytest.raises(DataError, match=r"pass columns=\{'item_id': <its name>\}"):
-        read_interactions(log().rename(columns={"item_id": "zzz"}))
-
-
-def test_a_column_that_hides_in_the_index_is_told() -> None:
-    with pytest.raises(DataError, match=r"'user_id' as its index.*reset_index\(\)"):
-        read_interactions(log().set_index("user_id"))
-
-
-def test_a_mapping_to_an_absent_column_names_the_nearest() -> None:
-    with pytest.raises(DataError, match=r"no column 'tim'.*Did you mean 'time'\?"):
-        read_interactions(log().rename(columns={"timestamp": "time"}), columns={"timestamp": "tim"})
-
-
-def test_a_mapping_onto_a_taken_name_is_refused() -> None:
-    with pytest.raises(DataError, match=r"has a column 'timestamp' already.*take 'ts'"):
-        read_interactions(log(ts=[1, 2, 3]), columns={"timestamp": "ts"})
-
-
-def test_a_column_name_that_stands_twice_is_refused() -> None:
-    frame = log()
-    frame.columns = ["user_id", "user_id", "timestamp"]
-    with pytest.raises(DataError, match="two columns named 'user_id'"):
-        read_interactions(frame)
-
-
 def test_an_empty_frame_is_refused() -> None:
     with pytest.raises(DataError, match="interactions is empty"):
         read_interactions(log().iloc[:0])
@@ -128,17 +76,6 @@ def test_one_row_is_enough() -> None:
 def test_what_is_no_frame_is_refused() -> None:
     with pytest.raises(DataError, match="interactions must be a pandas DataFrame or a path, got list"):
         read_interactions([("a", 1, 2)])  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("column", ["user_id", "item_id"])
-def test_null_ids_are_counted_and_shown(column: str) -> None:
-    with pytest.raises(DataError, match=rf"2 of 3 rows.*2 with a null {column} \(row 0, row 2\).*drop"):
-        read_interactions(log(**{column: [None, "x", np.nan]}))
-
-
-def test_whole_numbers_made_float_by_a_null_are_a_null_id() -> None:
-    with pytest.raises(DataError, match=r"1 with a null item_id \(row 1\)"):
-        read_interactions(log(item_id=[1, None, 2]))
 
 
 def test_mixed_id_types_are_counted_and_shown() -> None:
@@ -187,53 +124,6 @@ def test_wrapped_text_ids_come_out_in_one_dtype(dtype: str) -> None:
     assert out.dtype == pd.Series(["a"]).dtype
 
 
-@pytest.mark.parametrize("dtype", ["Int64", "category", "int64[pyarrow]", "float64"])
-def test_dropping_null_ids_leaves_plain_ids(dtype: str) -> None:
-    frame = log(item_id=pd.Series([1, None, 2]).astype(dtype))
-    with pytest.warns(DataWarning, match=r"1 of 3 rows left out: 1 with a null item_id \(row 1\)"):
-        out = read_interactions(frame, bad_rows="drop")
-    assert out["item_id"].tolist() == [1, 2]
-    assert out.index.equals(pd.RangeIndex(2))
-
-
-def test_every_kind_of_bad_row_is_in_one_message() -> None:
-    frame = pd.DataFrame(
-        {
-            "user_id": ["a", None, "b", "c", "d", "e"],
-            "item_id": [1, 2, 3, 4, 5, 6],
-            "timestamp": ["2024-05-01", "2024-05-01", "soon", None, "1960-01-01", "2030-01-01"],
-        }
-    )
-    with pytest.raises(DataError) as caught:
-        read_interactions(frame, now="2024-06-01")
-    message = str(caught.value)
-    assert "5 of 6 rows" in message
-    assert "1 with a null user_id (row 1)" in message
-    assert "1 with a null timestamp (row 3)" in message
-    assert "1 with an unparsable timestamp (row 2: 'soon')" in message
-    assert "1 with a negative timestamp (before 1970) (row 4: '1960-01-01')" in message
-    assert "1 with a timestamp in the future of now=2024-06-01 00:00:00 (row 5: '2030-01-01')" in message
-    with pytest.warns(DataWarning, match="5 of 6 rows left out"):
-        out = read_interactions(frame, now="2024-06-01", bad_rows="drop")
-    assert out["user_id"].tolist() == ["a"]
-
-
-def test_only_the_first_bad_rows_are_shown() -> None:
-    frame = pd.DataFrame({"user_id": [None] * 9 + ["a"], "item_id": range(10), "timestamp": range(10)})
-    with pytest.raises(DataError, match=r"9 with a null user_id \(row 0, row 1, row 2, row 3, row 4 and 4 more\)"):
-        read_interactions(frame)
-
-
-def test_no_usable_row_is_an_error_even_when_dropping() -> None:
-    with pytest.raises(DataError, match="no usable row"):
-        read_interactions(log(timestamp=[-1, -2, -3]), bad_rows="drop")
-
-
-def test_a_weight_that_is_no_number_is_a_bad_row() -> None:
-    with pytest.raises(DataError, match=r"1 with a weight that is no number \(row 1: 'five'\)"):
-        read_interactions(log(weight=["4", "five", "3"]))
-
-
 def test_event_types_become_text_with_nulls_kept() -> None:
     events = read_interactions(log(event_type=pd.Series([1, None, 3], dtype="Int64")))["event_type"]
     assert events.dropna().tolist() == ["1", "3"]
@@ -267,12 +157,6 @@ def test_order_places_count_after_bad_rows_are_left_out() -> None:
     with pytest.warns(DataWarning, match="a null timestamp"):
         out = read_interactions(frame, time="order", bad_rows="drop")
     assert out["timestamp"].tolist() == [0, 1]
-
-
-def test_good_rows_raise_no_warning() -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        read_interactions(log(timestamp=["01/05/2024", "02/05/2024", "03/05/2024"]), bad_rows="drop")
 
 
 def test_impossible_settings_are_refused() -> None:

@@ -30,7 +30,7 @@ def git() -> dict[str, str]:
     commit = _git("rev-parse", "HEAD")
     if not commit:
         return {}
-    tags = {"recattn.git_commit": commit}
+    tags = {"recattn.git_commit": commit[:12]}
     status = _git("status", "--porcelain", "--untracked-files=no")
     if status is not None:
         tags["recattn.git_dirty"] = str(bool(status)).lower()

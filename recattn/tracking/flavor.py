@@ -111,7 +111,7 @@ def requirements() -> list[str]:
 
 def metadata(model: Recommender) -> dict[str, Any]:
     """What the model was made on, by digest."""
-    return {"catalog_size": len(model.items.vocabulary), "vocabulary": model.items.vocabulary.digest}
+    return {"catalog_size": len(model.items.vocabulary), "vocabulary_sha256": model.items.vocabulary.digest}
 
 
 def _public(version: str) -> str:

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from recattn.evaluation import Report
     from recattn.recommender import Recommender
 
+_COUNTS = ("requests", "catalog_size")
 _KEYS = (columns.REQUEST, columns.USER)
 _CURVES = ("train/", "valid/")
 _HEADLINE = "valid/ndcg_at_10"
@@ -135,12 +136,8 @@ class Run:
         """
         summary = {f"{prefix}/{name}": value for name, value in report.summary.items()}
         self._reported += self._record(summary, step=0)
-        rules = {
-            f"recattn.{prefix}.{name}": value
-            for name, value in report.policy.items()
-            if isinstance(value, str) or name in ("requests", "catalog_size")
-        }
-        self.tags(rules)
+        rules = {n: v for n, v in report.policy.items() if isinstance(v, str) or n in _COUNTS}
+        self.tags({f"recattn.{prefix}.{name}": _short(name, value) for name, value in rules.items()})
         self.artifact(f"{prefix}/policy.json", {**report.policy, "hashed_ids": hash_ids})
         rows = report.per_request
         if hash_ids:
@@ -177,7 +174,8 @@ class Run:
         best = self._curves.get(_HEADLINE, {})
         step = max(sorted(best), key=lambda epoch: best[epoch], default=0)
         info = flavor.log_model(model, name, registered_model_name=registered_model_name, step=step)
-        self.tags({f"recattn.{key}": value for key, value in flavor.metadata(model).items()})
+        about = flavor.metadata(model).items()
+        self.tags({f"recattn.{name}": _short(name, value) for name, value in about})
         self._writer.tie(self._reported, info.model_id)
         return info
 
@@ -190,3 +188,8 @@ class Run:
         figure = figures.learning_curve(self._curves)
         if figure is not None:
             self.artifact("figures/learning_curve.png", figure)
+
+
+def _short(name: str, value: object) -> object:
+    """The first digits of a digest, enough for a tag; the whole one is in the run's files."""
+    return str(value)[:16] if name.endswith("sha256") else value

@@ -17,7 +17,7 @@ def sample_table(
     requests: int,
     hash_ids: bool,
 ) -> pd.DataFrame:
-    """`user, rank, item[, title], score` of the first `requests` requests; ids are text."""
+    """`user, rank, item, score[, title]` of the first `requests` requests; ids are text."""
     key = columns.REQUEST if columns.REQUEST in recommendations else columns.USER
     first = recommendations[key].drop_duplicates().head(requests)
     rows = recommendations[recommendations[key].isin(first)]
@@ -25,7 +25,7 @@ def sample_table(
     table = pd.DataFrame({"user": privacy.hashed(users) if hash_ids else users.astype(str)})
     table["rank"] = rows[columns.RANK].astype(int)
     table["item"] = rows[columns.ITEM].astype(str)
+    table["score"] = rows[columns.SCORE].astype(float).round(4)
     if titles is not None:
         table["title"] = rows[columns.ITEM].map(dict(titles.items())).fillna("")
-    table["score"] = rows[columns.SCORE].astype(float).round(4)
     return table.reset_index(drop=True)

@@ -28,7 +28,7 @@ def test_the_commit_is_that_of_the_working_directory(tmp_path: Path, monkeypatch
         subprocess.run(["git", *arguments], check=True)
     (tmp_path / "untracked.txt").write_text("1")
     assert fingerprint.git()["recattn.git_dirty"] == "false"
-    assert len(fingerprint.git()["recattn.git_commit"]) == 40
+    assert len(fingerprint.git()["recattn.git_commit"]) == 12
     (tmp_path / "a.txt").write_text("2")
     assert fingerprint.git()["recattn.git_dirty"] == "true"
 

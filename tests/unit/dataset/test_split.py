@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recattn.dataset import HistoryStore, Vocabulary, make_requests
 from recattn.dataset.protocols import leave_last_out, split_by_time
 from recattn.dataset.split import Split
 from recattn.errors import ConfigError
@@ -220,3 +221,22 @@ def test_a_moment_shared_with_another_user_is_no_shared_moment() -> None:
     )
     truth = split_by_time(log, valid_from=4, test_from=8).truth("test", "successive")
     assert rows(truth, "item_id", "seen") == [("r", False), ("x", False), ("y", False)]
+
+
+@pytest.mark.parametrize("target", ["last", "successive", "all"])
+@pytest.mark.parametrize("ties", ["exclude", "order"])
+def test_seen_tells_what_lies_in_the_history_a_request_gets(target: str, ties: str) -> None:
+    rng = np.random.default_rng(11)
+    log = pd.DataFrame(
+        {"user_id": rng.integers(0, 9, 200), "item_id": rng.integers(0, 30, 200), "timestamp": rng.integers(0, 50, 200)}
+    )
+    split = split_by_time(log, ties=ties)  # type: ignore[arg-type]
+    store = HistoryStore.from_frame(split.history("test"), Vocabulary.from_values("item_id", log["item_id"]))
+    requests = make_requests(store, split.requests("test", target), ties=ties)  # type: ignore[arg-type]
+    truth = split.truth("test", target)  # type: ignore[arg-type]
+    codes = store.item_vocabulary.encode(truth["item_id"])
+    histories = [store.items[requests.starts[n] : requests.stops[n]] for n in truth["request_id"]]
+    expected = [code in history for code, history in zip(codes, histories, strict=True)]
+    assert truth["seen"].tolist() == expected
+    assert any(expected)
+    assert not all(expected)

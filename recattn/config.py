@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from typing import Any, Literal, TypeVar
 
@@ -49,6 +50,21 @@ def _at_least(config: object, **bounds: float) -> None:
         value = getattr(config, name)
         if value is not None and not value >= low:
             raise ConfigError(f"{type(config).__name__}.{name} must be at least {low}, got {value!r}.")
+
+
+def _check_types(config: Any) -> None:
+    """Refuse values of another type than the field's: text in a number, say."""
+    for field in dataclasses.fields(config):
+        value, hint = getattr(config, field.name), str(field.type)
+        wanted = {"int": int, "float": float, "bool": bool, "str": str}.get(hint.split(" | ")[0], str)
+        fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
+        fits = fits or (wanted is float and isinstance(value, int) and not isinstance(value, bool))
+        fits = fits or (value is None and "None" in hint)
+        if not fits or (wanted is float and math.isinf(value)):
+            raise ConfigError(
+                f"{type(config).__name__}.{field.name} must be {'a finite number' if wanted is float else hint}, "
+                f"got {value!r} ({type(value).__name__})."
+            )
 
 
 def _one_of(config: object, **choices: tuple[str, ...]) -> None:
@@ -103,6 +119,7 @@ class ModelConfig:
     use_weights: bool = False
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _at_least(self, dim=1, num_heads=1, num_layers=0, deep_layers=1, max_history=1)
         _rates(self, "dropout", "id_dropout")
         _one_of(
@@ -135,7 +152,10 @@ class TrainConfig:
         negatives_power: Negatives are drawn by popularity to this power; 0 is uniform.
         head_positions: Positions a window on which the attention and deep scores are trained.
         head_weight: Weight of their loss beside the retrieval loss.
+        head_gradient: Share of that loss's gradient that reaches what it has in common with the retrieval score.
         window_overlap: Share of `max_history` that neighbouring windows of one long history have in common.
+        valid_target: Validation requests: every held-out interaction (`successive`), a user's `last`, or `all` at
+            once, asked for before the first.
         valid_requests: Validation requests at most: a fixed sample drawn with `seed`. None takes all.
         valid_every: Epochs between validations.
         patience: Validations without a better NDCG@10 before training stops; 0 never stops early.
@@ -154,13 +174,16 @@ class TrainConfig:
     negatives_power: float = 0.5
     head_positions: int = 8
     head_weight: float = 0.5
+    head_gradient: float = 0.0
     window_overlap: float = 0.5
+    valid_target: Literal["last", "successive", "all"] = "successive"
     valid_requests: int | None = 2000
     valid_every: int = 1
     patience: int = 5
     seed: int = 0
 
     def __post_init__(self) -> None:
+        _check_types(self)
         _at_least(
             self,
             max_epochs=1,
@@ -172,6 +195,7 @@ class TrainConfig:
             negatives_power=0,
             head_positions=1,
             head_weight=0,
+            head_gradient=0,
             valid_requests=1,
             valid_every=1,
             patience=0,
@@ -180,7 +204,12 @@ class TrainConfig:
         _rates(self, "window_overlap")
         if not self.learning_rate > 0:
             raise ConfigError(f"TrainConfig.learning_rate must be positive, got {self.learning_rate!r}.")
-        _one_of(self, schedule=("constant", "cosine"), loss=("softmax", "sampled_softmax", "bce"))
+        _one_of(
+            self,
+            schedule=("constant", "cosine"),
+            loss=("softmax", "sampled_softmax", "bce"),
+            valid_target=("last", "successive", "all"),
+        )
 
 
 def to_dict(config: ModelConfig | TrainConfig) -> dict[str, Any]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Scalar = str | int | float | bool
 
@@ -12,8 +15,8 @@ Scalar = str | int | float | bool
 class Observer(Protocol):
     """Told of everything worth keeping about a fit. `recattn.track` gives one that writes to MLflow.
 
-    Methods are called on the main process only, in this order: `params` and `artifact` before the first step,
-    `metrics` once an epoch, `artifact` at the end, or `failed` where the fit raised.
+    Methods are called on the main process only, in this order: `params`, `dataset` and `artifact` before the first
+    step, `metrics` once an epoch, or `failed` where the fit raised.
     """
 
     def params(self, values: Mapping[str, Scalar]) -> None:
@@ -21,6 +24,9 @@ class Observer(Protocol):
 
     def metrics(self, values: Mapping[str, float], *, step: int) -> None:
         """Numbers of one epoch; `step` is the epoch (0-based), names look like `valid/ndcg_at_10`."""
+
+    def dataset(self, name: str, frame: pd.DataFrame, context: str = "training") -> None:
+        """A frame the run used, as its digest; the frame itself is not kept."""
 
     def artifact(self, path: str, value: object) -> None:
         """Something to keep under the relative `path`: a DataFrame, dict, str, or matplotlib figure."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import Tensor
 
@@ -42,7 +43,7 @@ class Assembler:
             candidates=candidates,
             candidate_mask=mask,
             user=self._user_features(requests.user_ids),
-            context=None if self.context is None else as_tensors(self.context.transform(requests.context)),
+            context=self._context(requests),
         )
 
     def windows(
@@ -135,11 +136,16 @@ class Assembler:
             return None
         return as_tensors(self.users.features.take(self.users.rows(user_ids)))
 
+    def _context(self, requests: Requests) -> FeatureBatch | None:
+        if self.context is None:
+            return None
+        if requests.context is None:
+            return as_tensors(self.context.missing(len(requests)))
+        return as_tensors(self.context.transform(requests.context))
+
     def _window_context(self, flat: np.ndarray, offsets: np.ndarray, shape: tuple[int, ...]) -> FeatureBatch | None:
         if self.context is None:
             return None
-        import pandas as pd
-
         frame = pd.DataFrame({name: values[flat] for name, values in self.store.extras.items()})
         rows, real = _pad(np.arange(len(flat)), offsets[:-1], offsets[1:])
         return as_tensors(self.context.transform(frame).take(np.where(real, rows, -1).reshape(shape[0] * shape[1])))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from recattn.batching.assemble import Assembler
 from recattn.batching.batch import TruthBatch, WindowBatch
@@ -29,7 +30,22 @@ def bucketed_batches(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: 
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-class WindowBatches(Dataset[WindowBatch]):
+class _Batches(IterableDataset[Any]):
+    """Ready-made batches in a fixed order; `self[step]` is a pure function of the object's state."""
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def __getitem__(self, step: int) -> Any:
+        raise NotImplementedError
+
+    def __iter__(self) -> Iterator[Any]:
+        worker = get_worker_info()
+        first, stride = (worker.id, worker.num_workers) if worker is not None else (0, 1)
+        return (self[step] for step in range(first, len(self), stride))
+
+
+class WindowBatches(_Batches):
     """Batch `step` of the current epoch; every rank sees its own share, all ranks the same number of steps.
 
     A batch depends on (seed, epoch, step, rank) alone, so a resumed fit sees the batches an undisturbed one would.
@@ -58,15 +74,13 @@ class WindowBatches(Dataset[WindowBatch]):
         return -(-len(self._batches) // self.world_size)
 
     def __getitem__(self, step: int) -> WindowBatch:
-        if step >= len(self):
-            raise IndexError(step)
         rows = self._batches[(step * self.world_size + self.rank) % len(self._batches)]
         rng = np.random.default_rng([self.train.seed, self.epoch, step, self.rank])
         return self.assembler.windows(self.windows, rows, self.train, self.sampler, rng)
 
 
-class TruthBatches(Dataset[TruthBatch]):
-    """Validation requests with their answers, longest histories together."""
+class TruthBatches(_Batches):
+    """Validation requests with their answers, similar history lengths together; every rank sees its own share."""
 
     def __init__(
         self,
@@ -77,27 +91,25 @@ class TruthBatches(Dataset[TruthBatch]):
         batch_size: int,
         *,
         exclude_seen: bool = True,
+        rank: int = 0,
+        world_size: int = 1,
     ) -> None:
         self.assembler, self.requests, self.truth, self.offsets = assembler, requests, truth, offsets
         self.exclude_seen = exclude_seen
         order = np.argsort(requests.lengths, kind="stable")
-        self._batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+        self._batches = batches[rank::world_size]
 
     def __len__(self) -> int:
         return len(self._batches)
 
     def __getitem__(self, step: int) -> TruthBatch:
-        if step >= len(self):
-            raise IndexError(step)
         rows = self._batches[step]
         cells, offsets = gather_ranges(self.offsets[rows], self.offsets[rows + 1])
         part = self.requests.take(rows)
         return self.assembler.truths(part, self.truth[cells], offsets, exclude_seen=self.exclude_seen)
 
-    def __iter__(self) -> Iterator[TruthBatch]:
-        return (self[step] for step in range(len(self)))
 
-
-def whole_batches(dataset: Dataset, *, num_workers: int = 0, pin_memory: bool = False) -> DataLoader:
-    """A loader that yields the dataset's ready-made batches, in order."""
-    return DataLoader(dataset, batch_size=None, shuffle=False, num_workers=num_workers, pin_memory=pin_memory)
+def whole_batches(batches: _Batches, *, num_workers: int = 0, pin_memory: bool = False) -> DataLoader:
+    """A loader of ready-made batches, in their order whatever the number of workers."""
+    return DataLoader(batches, batch_size=None, num_workers=num_workers, pin_memory=pin_memory)

@@ -157,6 +157,15 @@ class HistoryStore:
         table = np.concatenate([[0], vocabulary.encode(self.item_vocabulary.ids)]).astype(np.int32)
         return replace(self, items=table[self.items], item_vocabulary=vocabulary, path=None)._without_unknown()
 
+    def with_behaviours(self, vocabulary: Vocabulary) -> HistoryStore:
+        """The same histories in the codes of another behaviour vocabulary; unknown behaviours become 0."""
+        if self.behaviours is None or self.behaviour_vocabulary is None or self.behaviour_vocabulary == vocabulary:
+            return self
+        table = np.concatenate([[0], np.maximum(vocabulary.encode(self.behaviour_vocabulary.ids), 0)])
+        return replace(
+            self, behaviours=table.astype(np.int8)[self.behaviours], behaviour_vocabulary=vocabulary, path=None
+        )
+
     def to_frame(self) -> pd.DataFrame:
         """The canonical frame again, by user, then time; order-only stores number a user's rows."""
         columns: dict[str, Any] = {

@@ -100,14 +100,6 @@ def make_slate_requests(
     counts = np.bincount(groups) if len(groups) else np.empty(0, np.int64)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
     heads = slate.iloc[order[offsets[:-1]]].drop(columns=[ITEM, LABEL, WEIGHT], errors="ignore")
-    if REQUEST in slate and slate[USER].iloc[order].to_numpy().size:
-        users = pd.factorize(slate[USER])[0][order]
-        mixed = users != np.repeat(users[offsets[:-1]], counts)
-        if mixed.any():
-            raise DataError(
-                f"slate has several users in the request {slate[REQUEST].iloc[order[mixed.argmax()]]!r}. "
-                "A request is one user at one moment: give each its own request_id."
-            )
 
     def column(name: str) -> np.ndarray | None:
         return slate[name].to_numpy(np.float32)[order] if name in slate else None

@@ -137,6 +137,6 @@ def plain(values: Any) -> Any:
         return np.asarray(values, dtype=np.int64) if not pd.isna(values).any() else np.asarray(values, dtype=object)
     if isinstance(kind, np.dtype) and kind.kind in "US":
         return np.asarray(values, dtype=object)
-    if pd.api.types.is_string_dtype(kind) or kind == object:
+    if pd.api.types.is_string_dtype(kind) or pd.api.types.is_object_dtype(kind):
         return np.asarray(values, dtype=object)
     return np.asarray(values)

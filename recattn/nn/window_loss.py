@@ -19,7 +19,7 @@ def window_losses(scorer: Scorer, batch: WindowBatch, train: TrainConfig) -> dic
     states_BTD = scorer.encode(batch.history)
     losses = {"retrieval": retrieval_loss(scorer, batch, states_BTD, train)}
     if scorer.attention is not None and len(batch.head_rows):
-        losses["head"] = head_loss(scorer, batch, states_BTD)
+        losses["head"] = head_loss(scorer, batch, states_BTD, train.head_gradient)
     return losses
 
 
@@ -42,14 +42,29 @@ def retrieval_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, train
     return sampled_softmax_loss(target_logits, logits, batch.candidate_log_counts, hits)
 
 
-def head_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor) -> Tensor:
-    """Sampled softmax of the model's full score on the head positions, against the shared negatives."""
+def head_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, share: float = 1.0) -> Tensor:
+    """Sampled softmax of the model's full score on the head positions, against the shared negatives.
+
+    Only `share` of its gradient reaches the states, embeddings and biases that it has in common with the retrieval
+    score: few positions and negatives are a noisy teacher for those.
+    """
     rows, positions = batch.head_rows, batch.head_positions
-    prefixes = window_prefixes(scorer, batch, states_BTD, rows, positions)
+    prefixes = window_prefixes(scorer, batch, _damped(states_BTD, share), rows, positions)
     targets = batch.targets[rows, positions]
-    own = scorer.score(prefixes, scorer.items(targets)[:, None], scorer.items.biases(targets)[:, None]).squeeze(1)
-    shared = scorer.score(prefixes, scorer.items(batch.candidates), scorer.items.biases(batch.candidates))
-    return sampled_softmax_loss(own, shared, batch.candidate_log_counts, batch.candidates == targets[:, None])
+
+    def scores(codes: Tensor, axis: int | None = None) -> Tensor:
+        items, biases = _damped(scorer.items(codes), share), _damped(scorer.items.biases(codes), share)
+        return scorer.score(prefixes, *(x if axis is None else x.unsqueeze(axis) for x in (items, biases)))
+
+    hits = batch.candidates == targets[:, None]
+    return sampled_softmax_loss(
+        scores(targets, axis=1).squeeze(1), scores(batch.candidates), batch.candidate_log_counts, hits
+    )
+
+
+def _damped(x: Tensor, share: float) -> Tensor:
+    """The same values, with `share` of the gradient."""
+    return x.detach() if share == 0 else x if share == 1 else share * x + (1 - share) * x.detach()
 
 
 def window_prefixes(

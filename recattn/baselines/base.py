@@ -1,0 +1,204 @@
+"""The face all baselines share with the Recommender."""
+
+from __future__ import annotations
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+
+from recattn.baselines.doors import (
+    History,
+    candidate_codes,
+    catalog_requests,
+    check_ties,
+    history_store,
+    moment_asked,
+    training_data,
+)
+from recattn.baselines.top_k import top_k
+from recattn.config import Ties, Time
+from recattn.dataset import HistoryStore, Requests, make_slate_requests
+from recattn.dataset.frames import recommendations_frame, scores_frame
+from recattn.dataset.requests import gather_ranges
+from recattn.dataset.tables import ItemTable
+from recattn.errors import NotFittedError
+from recattn.schema import DataWarning, check_k, check_time, read_slate
+
+_SCORES_AT_ONCE = 1 << 22
+
+
+class Baseline(ABC):
+    """A recommender without gradients. Fitted, it knows items and what was learned of them, but no users."""
+
+    _items: ItemTable | None = None
+    _time: Time = "timestamp"
+
+    @property
+    def items(self) -> ItemTable:
+        """The catalog: items frame and training items. Raises NotFittedError before `fit`."""
+        if self._items is None:
+            raise NotFittedError(f"{self!r} is not fitted. Call fit(train) first.")
+        return self._items
+
+    def fit(self, train: History, *, items: pd.DataFrame | str | Path | None = None, time: Time = "timestamp") -> Self:
+        """Learn from interactions.
+
+        Args:
+            train: A frame or file of interactions, or a HistoryStore.
+            items: A frame or file with one row an item: these join the catalog though nobody touched them.
+            time: `timestamp`, or `order` where only the order within a user is known.
+
+        Raises:
+            DataError: The frames break a rule of their door (`recattn.schema`).
+            ConfigError: The baseline needs times, and `time` is `order`.
+        """
+        check_time(time)
+        self._check(time)
+        store, table = training_data(train, items, time)
+        self._learn(store)
+        self._items, self._time = table, time
+        return self
+
+    def score(
+        self,
+        slate: pd.DataFrame | str | Path,
+        *,
+        history: History,
+        as_of: Any = None,
+        ties: Ties = "exclude",
+    ) -> pd.DataFrame:
+        """The rows of `slate` (`user_id`, `item_id`, ...), in order, with `score` float32 and `reason`.
+
+        Unknown items have the score NaN with the reason `unknown_item`; users without visible history are
+        scored, with the reason `no_history`. Each request sees the interactions of `history` before its
+        `timestamp`, or before `as_of` (default: just after the end of `history`).
+        """
+        check_ties(ties)
+        store = history_store(history, self.items.vocabulary, self._time)
+        rows = read_slate(slate, time=self._time)
+        requests = make_slate_requests(store, rows, as_of=moment_asked(as_of, self._time), ties=ties)
+        assert requests.offsets is not None
+        assert requests.candidates is not None
+        scores = np.full(len(requests.candidates), np.nan, dtype=np.float32)
+        for chunk in self._chunks(len(requests), len(self.items)):
+            part = requests.take(chunk)
+            assert part.offsets is not None
+            assert part.candidates is not None
+            owners = np.repeat(np.arange(len(part)), np.diff(part.offsets))
+            known = part.candidates > 0
+            values = np.full(len(known), np.nan, dtype=np.float32)
+            values[known] = self._pair_scores(store, part, owners[known], part.candidates[known])
+            scores[requests.offsets[chunk[0]] : requests.offsets[chunk[-1] + 1]] = values
+        return scores_frame(slate if isinstance(slate, pd.DataFrame) else rows, requests, scores)
+
+    def recommend(
+        self,
+        users: Iterable[Any] | pd.DataFrame | None = None,
+        *,
+        history: History,
+        k: int = 10,
+        as_of: Any = None,
+        ties: Ties = "exclude",
+        exclude_seen: bool = True,
+        candidates: Iterable[Any] | None = None,
+    ) -> pd.DataFrame:
+        """The best `k` items of each request: `[request_id,] user_id, item_id, score, rank`, best first.
+
+        Equal scores are ranked in the order of the catalog. A list is shorter than `k` where fewer items may be
+        recommended.
+
+        Args:
+            users: Ids, a frame of requests, or None for every user of `history`.
+            history: Interactions: a frame, a file or a HistoryStore. Each request sees those before its moment.
+            k: Longest list.
+            as_of: The moment of requests that name none; just after the end of `history` by default.
+            ties: `exclude`: interactions at the moment itself are not seen; `order`: a `position` decides.
+            exclude_seen: Whether items of the visible history are left out.
+            candidates: Ids of the only items to choose from; None for the catalog.
+
+        Raises:
+            NotFittedError: `fit` was not called.
+            DataError: No history, nobody in it of those asked about, or no candidate in the catalog.
+            ConfigError: `k` below 1, or an `as_of` where there are no times.
+
+        Warns:
+            DataWarning: `k` is more than there are items, or requests end up without any.
+        """
+        k = check_k(k)
+        codes = candidate_codes(candidates, self.items)
+        store = history_store(history, self.items.vocabulary, self._time)
+        moment = moment_asked(as_of, self._time)
+        requests, named = catalog_requests(store, users, as_of=moment, ties=ties)
+        if k > len(codes):
+            warnings.warn(
+                f"k = {k:,} is more than the {len(codes):,} items to choose from: lists end there.",
+                DataWarning,
+                stacklevel=2,
+            )
+        best = np.zeros((len(requests), min(k, len(codes))), dtype=np.int64)
+        scores = np.full(best.shape, -np.inf, dtype=np.float32)
+        reaches = best.shape[1] + (requests.lengths if exclude_seen else np.zeros(len(requests), dtype=np.int64))
+        ranking = self._ranking(codes)
+        width = len(self.items) if ranking is None else min(len(codes), int(reaches.max(initial=0)))
+        for chunk in self._chunks(len(requests), width):
+            chosen = codes if ranking is None else np.sort(ranking[: reaches[chunk].max()])
+            part = requests.take(chunk)
+            best[chunk], scores[chunk] = self._best(store, part, chosen, best.shape[1], exclude_seen)
+        empty = int((best == 0).all(axis=1).sum())
+        if empty:
+            warnings.warn(
+                f"{empty:,} of {len(requests):,} requests have no recommendation: all their candidates are seen. "
+                "Pass exclude_seen=False to recommend them again.",
+                DataWarning,
+                stacklevel=2,
+            )
+        return recommendations_frame(requests, best, scores, self.items.vocabulary, with_request_id=named)
+
+    def _best(
+        self, store: HistoryStore, requests: Requests, codes: np.ndarray, k: int, exclude_seen: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Codes int64 [X, k], 0 = none, and scores of the best among `codes` int64 [C]."""
+        scores = self._scores(store, requests, codes)
+        if exclude_seen:
+            rows, offsets = gather_ranges(requests.starts, requests.stops)
+            places = np.full(len(self.items), -1)
+            places[codes] = np.arange(len(codes))
+            columns = places[store.items[rows]]
+            owners = np.repeat(np.arange(len(requests)), np.diff(offsets))
+            scores[owners[columns >= 0], columns[columns >= 0]] = -np.inf
+        columns, values = top_k(scores, k)
+        return np.where(columns >= 0, codes[columns], 0), values
+
+    @staticmethod
+    def _chunks(n: int, width: int) -> list[np.ndarray]:
+        step = max(1, _SCORES_AT_ONCE // max(width, 1))
+        return [np.arange(start, min(start + step, n)) for start in range(0, n, step)]
+
+    @abstractmethod
+    def _check(self, time: Time) -> None:
+        """Raises ConfigError for settings that are impossible, or impossible without times."""
+
+    def _ranking(self, codes: np.ndarray) -> np.ndarray | None:
+        """`codes` int64 [C], best first, where the order is the same for everybody; else None."""
+        return None
+
+    def _pair_scores(
+        self, store: HistoryStore, requests: Requests, owners: np.ndarray, codes: np.ndarray
+    ) -> np.ndarray:
+        """float32 [M] for pairs of a request's place `owners` int [M] and an item `codes` int [M]."""
+        columns = np.unique(codes)
+        scores = self._scores(store, requests, columns)
+        return scores[owners, np.searchsorted(columns, codes)]
+
+    @abstractmethod
+    def _learn(self, store: HistoryStore) -> None:
+        """Keep what scoring needs of the training interactions."""
+
+    @abstractmethod
+    def _scores(self, store: HistoryStore, requests: Requests, codes: np.ndarray) -> np.ndarray:
+        """A new array float32 [X, C]: finite scores of the items `codes` int [C], ascending, for each request."""

@@ -1,0 +1,127 @@
+"""A fitted model as a folder: safetensors and JSON, nothing that runs code when read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file as load_arrays
+from safetensors.numpy import save_file as save_arrays
+from safetensors.torch import load_file as load_tensors
+from safetensors.torch import save_file as save_tensors
+
+from recattn.config import ModelConfig, TrainConfig, from_dict, to_dict
+from recattn.dataset.features import FittedFeatures
+from recattn.dataset.store_files import write_folder
+from recattn.dataset.tables import ItemTable
+from recattn.dataset.vocabulary import Vocabulary
+from recattn.errors import ArtifactError, RecattnError
+from recattn.inference.model import Blueprint, FittedModel
+
+FORMAT = 1
+KIND = "recommender"
+MANIFEST = "manifest.json"
+AGAIN = "Save the model again, or fetch a fresh copy."
+
+
+def save_model(model: FittedModel, path: str | Path, *, overwrite: bool = False) -> None:
+    """Write a model folder; it appears under its name only when it is whole.
+
+    Parts: `manifest.json` (format, sha256 of every part), `config.json`, `weights.safetensors`, `items.parquet`
+    (the item vocabulary), `tables.safetensors` (attributes by item code), `behaviours.parquet` where there are any.
+
+    Raises:
+        ArtifactError: The folder exists and `overwrite` is false, or it cannot be written.
+    """
+    plan = model.blueprint
+
+    def write(folder: Path) -> None:
+        arrays, values = plan.table.to_arrays()
+        config = {
+            "model": to_dict(plan.config),
+            "train": to_dict(plan.train),
+            "items": values,
+            "users": plan.users.to_dict(),
+            "context": plan.context.to_dict(),
+            "time_scale": plan.time_scale,
+        }
+        (folder / "config.json").write_text(json.dumps(config, indent=1))
+        weights = {name: tensor.contiguous().cpu() for name, tensor in model.scorer.state_dict().items()}
+        save_tensors(weights, folder / "weights.safetensors")
+        save_arrays(
+            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "tables.safetensors"
+        )
+        plan.table.vocabulary.save(folder / "items.parquet")
+        if plan.behaviours is not None:
+            plan.behaviours.save(folder / "behaviours.parquet")
+        parts = {part.name: _sha256(part) for part in sorted(folder.iterdir())}
+        manifest = {"kind": KIND, "format": FORMAT, "parts": parts}
+        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
+
+    write_folder(Path(path), write, overwrite=overwrite, what="model")
+
+
+def load_model(path: str | Path) -> FittedModel:
+    """Read what `save_model` wrote, after checking every part against its sha256.
+
+    Raises:
+        ArtifactError: No model there, a newer format, a missing, changed or truncated part.
+    """
+    folder = Path(path)
+    _check(folder)
+    try:
+        config = json.loads((folder / "config.json").read_text())
+        table = ItemTable.from_arrays(
+            Vocabulary.load(folder / "items.parquet"), load_arrays(folder / "tables.safetensors"), config["items"]
+        )
+        events = folder / "behaviours.parquet"
+        plan = Blueprint(
+            config=from_dict(ModelConfig, config["model"]),
+            train=from_dict(TrainConfig, config["train"]),
+            table=table,
+            behaviours=Vocabulary.load(events) if events.exists() else None,
+            users=FittedFeatures.from_dict(config["users"]),
+            context=FittedFeatures.from_dict(config["context"]),
+            time_scale=config["time_scale"],
+        )
+        scorer = plan.build()
+        scorer.load_state_dict(load_tensors(folder / "weights.safetensors"))
+    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        if isinstance(error, ArtifactError):
+            raise
+        reason = error if isinstance(error, RecattnError) else f"{type(error).__name__}: {error}"
+        raise ArtifactError(f"the model in {folder} cannot be read: {reason}. {AGAIN}") from error
+    return FittedModel(plan, scorer.eval())
+
+
+def _check(folder: Path) -> None:
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ArtifactError(f"{folder} holds no model: it has no {MANIFEST}.") from error
+    except (OSError, ValueError) as error:
+        raise ArtifactError(f"{folder / MANIFEST} is damaged: {error}. {AGAIN}") from error
+    kind, version = manifest.get("kind"), manifest.get("format")
+    if kind != KIND or not isinstance(version, int):
+        raise ArtifactError(f"{folder} holds no model: its {MANIFEST} is of kind {kind!r}.")
+    if version > FORMAT:
+        raise ArtifactError(
+            f"the model in {folder} has format {version}; this recattn reads up to {FORMAT}. Upgrade recattn."
+        )
+    for name, digest in manifest.get("parts", {}).items():
+        part = folder / name
+        if Path(name).name != name:
+            raise ArtifactError(f"{folder / MANIFEST} is damaged: it names a part outside the folder, {name!r}.")
+        if not part.is_file():
+            raise ArtifactError(f"the model in {folder} lacks its part {name}. {AGAIN}")
+        if _sha256(part) != digest:
+            raise ArtifactError(f"the part {name} of the model in {folder} is damaged: its sha256 differs. {AGAIN}")
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

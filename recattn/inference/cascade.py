@@ -1,0 +1,89 @@
+"""From the catalog to the best k: everything by the cheap score, few by the dear one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from recattn.batching.batch import RequestBatch
+from recattn.config import STAGES, Stage
+from recattn.inference.top_k import top_k
+from recattn.nn.scorer import Scorer
+
+
+@dataclass(frozen=True)
+class Cascade:
+    """How many items each score passes on to the next.
+
+    Attributes:
+        threshold: Catalogs up to this size are scored whole with the most expensive score.
+        retrieval: Items the retrieval score keeps.
+        attention: Items the attention score keeps.
+    """
+
+    threshold: int = 10_000
+    retrieval: int = 2_000
+    attention: int = 500
+
+    def used_for(self, catalog_size: int, stage: Stage) -> bool:
+        """Whether a catalog of this size goes through the cascade."""
+        return catalog_size > self.threshold and stage != "retrieval"
+
+
+@dataclass(frozen=True, eq=False)
+class CatalogView:
+    """The embeddings and biases of the items that may be recommended, computed once a model."""
+
+    codes: Tensor  # int64 [S], ascending
+    items: Tensor  # float32 [S, D]
+    biases: Tensor  # float32 [S]
+
+    @classmethod
+    def of(cls, scorer: Scorer, codes: Tensor) -> CatalogView:
+        """The view of these item codes."""
+        return cls(codes, scorer.items(codes), scorer.items.biases(codes))
+
+
+def rank_catalog(
+    scorer: Scorer,
+    batch: RequestBatch,
+    catalog: CatalogView,
+    allowed: Tensor | None,
+    k: int,
+    *,
+    stage: Stage,
+    cascade: Cascade,
+) -> tuple[Tensor, Tensor]:
+    """Item codes int64 [R, k] and scores [R, k], best first; code 0 and -inf where fewer are allowed.
+
+    Args:
+        scorer: In eval mode.
+        batch: R requests; their candidates are not looked at.
+        catalog: S items.
+        allowed: bool [R, S], or None where all are.
+        k: How many.
+        stage: The most expensive score to use; the scores returned are its.
+        cascade: Whether and how much each score passes on.
+    """
+    prefixes = scorer.requests(batch, stage)
+    staged = cascade.used_for(len(catalog.codes), stage)
+    first: Stage = "retrieval" if staged else stage
+    scores = scorer.score(prefixes, catalog.items, catalog.biases, first)
+    if allowed is not None:
+        scores = scores.masked_fill(~allowed, -torch.inf)
+    columns = None
+    if staged:
+        keep = {"attention": cascade.retrieval, "deep": cascade.attention}
+        for name in STAGES[1 : STAGES.index(stage) + 1]:
+            chosen, kept = top_k(scores, max(keep[name], k))
+            columns = chosen if columns is None else columns.gather(1, chosen)
+            scores = scorer.score(prefixes, catalog.items[columns], catalog.biases[columns], name)
+            scores = scores.masked_fill(kept == -torch.inf, -torch.inf)
+    if columns is not None:
+        columns, by_code = columns.sort(dim=1)
+        scores = scores.gather(1, by_code)
+    best, values = top_k(scores, k)
+    columns = best if columns is None else columns.gather(1, best)
+    return torch.where(values > -torch.inf, catalog.codes[columns], 0), values

@@ -1,0 +1,167 @@
+"""Scores for carriers, in bounded batches on one device."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from recattn.batching.assemble import Assembler
+from recattn.batching.batch import RequestBatch
+from recattn.config import Stage
+from recattn.dataset.requests import Requests, gather_ranges
+from recattn.dataset.tables import ItemTable
+from recattn.inference.cascade import Cascade, CatalogView, rank_catalog
+from recattn.nn.scorer import Scorer
+
+BUDGET = 48 * 2**20  # floats alive at a time
+
+
+class Predictor:
+    """Scores requests with a scorer in eval mode, which it gives back as it was.
+
+    Args:
+        scorer: The scorer.
+        table: Its items.
+        device: Where to score; None: where the scorer is.
+        threads: Threads of torch on the CPU; None leaves them alone.
+        cascade: When and how the catalog goes through the cascade.
+    """
+
+    def __init__(
+        self,
+        scorer: Scorer,
+        table: ItemTable,
+        *,
+        device: str | torch.device | None = None,
+        threads: int | None = None,
+        cascade: Cascade | None = None,
+    ) -> None:
+        self.scorer, self.table, self.threads = scorer, table, threads
+        self.device = torch.device(device) if device is not None else scorer.start.device
+        self.cascade = cascade or Cascade()
+
+    def score(self, assembler: Assembler, requests: Requests, *, stage: Stage | None = None) -> np.ndarray:
+        """Scores float32 [M] of `requests.candidates`, in their order; NaN for unknown items."""
+        assert requests.offsets is not None
+        assert requests.candidates is not None
+        scores = np.full(len(requests.candidates), np.nan, dtype=np.float32)
+        counts = np.diff(requests.offsets)
+        with self.ready():
+            for rows in self._chunks(requests.lengths, counts):
+                part = requests.take(rows)
+                batch = to_device(assembler.requests(part), self.device)
+                values = self.scorer(batch, stage).float().cpu().numpy()
+                cells, _ = gather_ranges(requests.offsets[rows], requests.offsets[rows + 1])
+                real = np.arange(values.shape[1]) < counts[rows][:, None]
+                scores[cells] = values[real]
+        return np.where(requests.candidates > 0, scores, np.nan).astype(np.float32)
+
+    def top_k(
+        self,
+        assembler: Assembler,
+        requests: Requests,
+        k: int,
+        *,
+        exclude_seen: bool = True,
+        candidates: np.ndarray | None = None,
+        stage: Stage | None = None,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Codes int64 [X, k] and scores float32 [X, k], best first; code 0 where fewer items may be recommended.
+
+        Args:
+            assembler: Over the store of the requests.
+            requests: X requests.
+            k: How many.
+            exclude_seen: Whether items anywhere in the visible history are left out.
+            candidates: Codes to choose from; None: all that are recommendable.
+            stage: The most expensive score to use.
+        """
+        stage = stage or self.scorer.config.score
+        allowed = self.table.recommendable.copy()
+        if candidates is not None:
+            allowed &= np.isin(np.arange(len(allowed)), candidates)
+        codes = np.zeros((len(requests), k), dtype=np.int64)
+        scores = np.full((len(requests), k), -np.inf, dtype=np.float32)
+        with self.ready():
+            catalog = CatalogView.of(self.scorer, torch.from_numpy(np.flatnonzero(allowed)).to(self.device))
+            width = self.width(len(catalog.codes), stage)
+            for rows in self._chunks(requests.lengths, np.full(len(requests), max(width, k))):
+                part = requests.take(rows)
+                batch = to_device(assembler.requests(part, with_candidates=False), self.device)
+                open_ = self.allowed(assembler, part, catalog, exclude_seen=exclude_seen)
+                best, values = rank_catalog(self.scorer, batch, catalog, open_, k, stage=stage, cascade=self.cascade)
+                codes[rows, : best.shape[1]] = best.cpu().numpy()
+                scores[rows, : best.shape[1]] = values.float().cpu().numpy()
+        return codes, scores
+
+    def width(self, catalog_size: int, stage: Stage) -> int:
+        """Candidates that the most expensive score sees a request."""
+        if stage == "retrieval":
+            return max(1, catalog_size // self.scorer.config.dim)
+        return self.cascade.retrieval if self.cascade.used_for(catalog_size, stage) else catalog_size
+
+    def allowed(
+        self, assembler: Assembler, requests: Requests, catalog: CatalogView, *, exclude_seen: bool
+    ) -> Tensor | None:
+        """bool [R, S]: what is available at the request's moment, and not seen where that is asked for."""
+        open_ = None
+        if self.table.available_from is not None and requests.as_of is not None:
+            since = torch.from_numpy(self.table.available_from).to(self.device)[catalog.codes]
+            open_ = since <= torch.from_numpy(np.asarray(requests.as_of)).to(self.device)[:, None]
+        if exclude_seen:
+            unseen = not_seen(assembler.seen(requests).to(self.device), catalog.codes, len(self.table))
+            open_ = unseen if open_ is None else open_ & unseen
+        return open_
+
+    def _chunks(self, lengths: np.ndarray, counts: np.ndarray) -> Iterator[np.ndarray]:
+        """Rows of requests of similar size, as many at a time as the budget holds."""
+        dim, most = self.scorer.config.dim, self.scorer.config.max_history
+        lengths = np.minimum(lengths, most)
+        order = np.lexsort((lengths, counts))
+        floats = (np.maximum(counts, 1) * dim * 8 + lengths * (dim * 16 + lengths * self.scorer.config.num_heads * 2))[
+            order
+        ]
+        start = 0
+        while start < len(order):
+            size = int(min(max(1, BUDGET // max(1, floats[min(start + 511, len(order) - 1)])), 512))
+            yield order[start : start + size]
+            start += size
+
+    @contextlib.contextmanager
+    def ready(self) -> Iterator[None]:
+        was_training, threads, home = self.scorer.training, torch.get_num_threads(), self.scorer.start.device
+        try:
+            if self.threads is not None:
+                torch.set_num_threads(self.threads)
+            self.scorer.to(self.device).eval()
+            with torch.inference_mode():
+                yield
+        finally:
+            self.scorer.to(home).train(was_training)
+            torch.set_num_threads(threads)
+
+
+def not_seen(seen: Tensor, codes: Tensor, size: int) -> Tensor:
+    """bool [R, S]: False where `codes` [S] is among the row of `seen` (int64 [R, N], 0 = padding)."""
+    mask = torch.ones(len(seen), size, dtype=torch.bool, device=seen.device)
+    mask.scatter_(1, seen, False)
+    return mask[:, codes]
+
+
+def to_device(batch: RequestBatch, device: torch.device) -> RequestBatch:
+    """The batch with every tensor on `device`."""
+
+    def moved(value: Any) -> Any:
+        if isinstance(value, Tensor):
+            return value.to(device)
+        if isinstance(value, tuple):
+            parts = [moved(part) for part in value]
+            return type(value)(*parts) if hasattr(value, "_fields") else tuple(parts)
+        return value
+
+    return moved(batch)

@@ -1,0 +1,212 @@
+"""One fit: trainer, checkpoints, observers, the best weights at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import logging
+import shutil
+import sys
+import tempfile
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+
+from recattn.config import TrainConfig, to_dict
+from recattn.errors import ArtifactError, ConfigError, TrainingError
+from recattn.inference.model import FittedModel
+from recattn.nn.scorer import Scorer
+from recattn.observer import Observer
+from recattn.training.callbacks import TellObservers, keepers
+from recattn.training.data_module import DataModule
+from recattn.training.lit_scorer import LitScorer
+from recattn.training.prepare import FitData
+
+log = logging.getLogger("recattn")
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """The fitted model with the course of its training."""
+
+    model: FittedModel
+    curve: list[dict[str, float]] = field(default_factory=list)  # one entry an epoch
+    best_epoch: int | None = None  # 0-based; None without validation
+
+
+def fit_scorer(
+    data: FitData,
+    *,
+    scorer: Scorer | None = None,
+    trainer: L.Trainer | None = None,
+    observers: Sequence[Observer] = (),
+    checkpoint_dir: str | Path | None = None,
+    resume: bool = False,
+) -> FitResult:
+    """Train a scorer on `data` and give it back with its best weights (without validation, its last).
+
+    Args:
+        data: What to train on.
+        scorer: Weights to start from; None draws them from the seed.
+        trainer: Any `lightning.Trainer`; None makes one for the best device there is.
+        observers: Told of the epochs.
+        checkpoint_dir: Folder for `last.ckpt`, `best.ckpt`; None uses a temporary one.
+        resume: Go on from `last.ckpt` there, if there is one: same batches, same weights as if undisturbed.
+
+    Raises:
+        ConfigError: The folder holds a fit and `resume` is false, or the fit of other data or settings.
+        TrainingError: The loss is not a number. The last good checkpoint is kept; the message names it.
+    """
+    temporary = tempfile.mkdtemp(prefix="recattn-") if checkpoint_dir is None else None
+    folder = Path(temporary or checkpoint_dir)  # type: ignore[arg-type]
+    start = _starting_point(folder, data, resume)
+    plan = data.blueprint
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(plan.train.seed)
+        lit = LitScorer(plan.build() if scorer is None else scorer, plan.train)
+        module = DataModule(data.assembler, plan.table, plan.train, data.validation)
+        tell = TellObservers(observers)
+        callbacks = [tell, *keepers(str(folder), plan.train, validated=data.validation is not None)]
+        given = trainer
+        trainer = given or _trainer(data, folder)
+        own = list(trainer.callbacks)  # type: ignore[attr-defined]
+        trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
+        _keep_states(folder, observers)
+        if data.validation is not None:
+            log.info(validation_cost(lit, module))
+        try:
+            with quiet_lightning() if given is None else contextlib.nullcontext():
+                trainer.fit(lit, datamodule=module, ckpt_path=start, weights_only=True)
+            if trainer.interrupted:
+                raise KeyboardInterrupt
+        except TrainingError as error:
+            kept = [path.name for path in (folder / "best.ckpt", folder / "last.ckpt") if path.exists()]
+            where = f"The last good checkpoint is {folder / kept[0]}." if kept else "There is no good checkpoint yet."
+            raise TrainingError(f"{error} {where}") from None
+        finally:
+            trainer.callbacks[:] = own  # type: ignore[attr-defined]
+    best = folder / "best.ckpt"
+    best_epoch = None
+    if data.validation is not None and best.exists():
+        state = torch.load(best, map_location="cpu", weights_only=True)
+        lit.load_state_dict(state["state_dict"])
+        best_epoch = int(state["epoch"])
+    if temporary is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+    return FitResult(FittedModel(plan, lit.scorer.cpu().eval()), tell.curve, best_epoch)
+
+
+def validation_cost(lit: LitScorer, module: DataModule) -> str:
+    """What one validation will take, from one timed batch of its middle."""
+    validation = module.validation
+    assert validation is not None
+    batches = module.val_dataloader().dataset  # type: ignore[union-attr]
+    was_training = lit.training
+    lit.eval()
+    with torch.inference_mode():
+        lit.on_validation_epoch_start()
+        lit.rank(batches[0], lit.scorer.config.score)  # the first call pays for set-up
+        begin = time.perf_counter()
+        lit.rank(batches[len(batches) // 2], lit.scorer.config.score)
+        seconds = (time.perf_counter() - begin) * len(batches)
+    lit.train(was_training)
+    items = int(lit.scorer.items.trainable.sum())
+    return (
+        f"a validation ranks {items:,} items for {len(validation.requests):,} requests; "
+        f"about {seconds:.1f} s on this processor"
+    )
+
+
+@contextlib.contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's hints on devices, other products and our loaders."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\..*")
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)
+
+
+def _trainer(data: FitData, folder: Path) -> L.Trainer:
+    settings = data.blueprint.train
+    with quiet_lightning():
+        return _make_trainer(settings, folder)
+
+
+def _make_trainer(settings: TrainConfig, folder: Path) -> L.Trainer:
+    return L.Trainer(
+        max_epochs=settings.max_epochs,
+        accelerator="auto",
+        devices=1,
+        logger=False,
+        enable_progress_bar=sys.stderr.isatty(),
+        enable_model_summary=False,
+        enable_checkpointing=False,  # ours are added for the fit
+        num_sanity_val_steps=0,
+        check_val_every_n_epoch=settings.valid_every,
+        default_root_dir=str(folder),
+    )
+
+
+def _starting_point(folder: Path, data: FitData, resume: bool) -> str | None:
+    """The checkpoint to go on from; writes the fit's fingerprint where it starts anew."""
+    last, about = folder / "last.ckpt", folder / "fit.json"
+    fingerprint = _fingerprint(data)
+    if last.exists() and not resume:
+        raise ConfigError(
+            f"{folder} holds the checkpoints of an earlier fit. Pass resume=True to go on with it, "
+            "or name another folder."
+        )
+    if last.exists():
+        known = json.loads(about.read_text()) if about.exists() else {}
+        changed = [name for name, value in fingerprint.items() if known.get(name) != value]
+        if changed:
+            raise ConfigError(
+                f"the fit in {folder} cannot be resumed: {', '.join(changed)} differ from when it began. "
+                "Use the same data and settings, or name another folder to start anew."
+            )
+        return str(last)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        about.write_text(json.dumps(fingerprint, indent=1))
+    except OSError as error:
+        raise ArtifactError(f"checkpoints cannot be written to {folder}: {error.strerror or error}.") from error
+    return None
+
+
+def _fingerprint(data: FitData) -> dict[str, Any]:
+    """What must be the same for a resumed fit to end where an undisturbed one would; more epochs are allowed."""
+    train = {name: value for name, value in to_dict(data.blueprint.train).items() if name != "max_epochs"}
+    features = json.dumps([data.blueprint.users.to_dict(), data.blueprint.context.to_dict()])
+    table, _ = data.blueprint.table.to_arrays()
+    state = hashlib.sha256(features.encode())
+    for name in sorted(table):
+        state.update(table[name].tobytes())
+    return {
+        "model": to_dict(data.blueprint.config),
+        "train": train,
+        "interactions": data.assembler.store.digest,
+        "features": state.hexdigest(),
+    }
+
+
+def _keep_states(folder: Path, observers: Sequence[Observer]) -> None:
+    """What a later process needs to go on with the same runs."""
+    states: dict[str, str] = {}
+    for observer in observers:
+        states |= observer.state()
+    if states:
+        (folder / "observers.json").write_text(json.dumps(states, indent=1))

@@ -1,0 +1,130 @@
+"""The scorer as a LightningModule."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L
+import numpy as np
+import torch
+from torch import Tensor
+
+from recattn.batching.batch import TruthBatch, WindowBatch
+from recattn.config import Stage, TrainConfig
+from recattn.errors import TrainingError
+from recattn.evaluation.metrics import ndcg, recall
+from recattn.inference.cascade import Cascade, CatalogView, rank_catalog
+from recattn.inference.predictor import not_seen
+from recattn.nn.scorer import Scorer
+from recattn.nn.window_loss import window_losses
+
+MONITOR = "valid/ndcg_at_10"
+K = 10
+
+
+class LitScorer(L.LightningModule):
+    """Trains a scorer on `WindowBatch`es, validates it on `TruthBatch`es over the full catalog.
+
+    Logs `train/loss` with its parts, and `valid/ndcg_at_10`, `valid/recall_at_10` (and the retrieval score's
+    `valid/retrieval_ndcg_at_10`) by epoch. Randomness of a step is a function of (seed, epoch, step, rank) alone.
+
+    Args:
+        scorer: The scorer to train.
+        train: How.
+        cascade: Used in validation where the catalog is large.
+    """
+
+    def __init__(self, scorer: Scorer, train: TrainConfig, *, cascade: Cascade | None = None) -> None:
+        super().__init__()
+        self.scorer, self.train_config, self.cascade = scorer, train, cascade or Cascade()
+        self._catalog: CatalogView | None = None
+
+    def training_step(self, batch: WindowBatch, batch_idx: int) -> Tensor:
+        place = [self.train_config.seed, self.current_epoch, batch_idx, self.global_rank]
+        torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
+        losses = window_losses(self.scorer, batch, self.train_config)
+        loss = losses["retrieval"]
+        if "head" in losses:
+            loss = loss + self.train_config.head_weight * losses["head"]
+        self._check_finite(loss, batch_idx)
+        size = len(batch.targets)
+        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=size)
+        for name, value in losses.items():
+            self.log(f"train/{name}_loss", value, on_step=False, on_epoch=True, batch_size=size)
+        return loss
+
+    def _check_finite(self, loss: Tensor, batch_idx: int) -> None:
+        if loss.device.type != "cpu" and batch_idx % 20:  # each look waits for the device
+            return
+        if not torch.isfinite(loss):
+            raise TrainingError(
+                f"the loss became {float(loss)} at epoch {self.current_epoch}, step {batch_idx}. Try a lower "
+                f"learning_rate (now {self.train_config.learning_rate:g}), more warmup_steps, or a smaller clip_norm."
+            )
+
+    def on_validation_epoch_start(self) -> None:
+        codes = torch.nonzero(self.scorer.items.trainable).squeeze(1)
+        self._catalog = CatalogView.of(self.scorer, codes)
+
+    def validation_step(self, batch: TruthBatch, batch_idx: int) -> None:
+        final = self.scorer.config.score
+        self._log_ranking(batch, final, "valid")
+        if final != "retrieval":
+            self._log_ranking(batch, "retrieval", "valid/retrieval", with_recall=False)
+
+    def _log_ranking(self, batch: TruthBatch, stage: Stage, prefix: str, *, with_recall: bool = True) -> None:
+        best = self.rank(batch, stage)
+        hits = ((best[:, :, None] == batch.truth[:, None]) & (best[:, :, None] > 0)).any(dim=2).cpu().numpy()
+        counts = (batch.truth > 0).sum(dim=1).cpu().numpy()
+        name = f"{prefix}_ndcg_at_10" if "/" in prefix else f"{prefix}/ndcg_at_10"
+        self._log_mean(name, ndcg(hits, counts, K))
+        if with_recall:
+            self._log_mean(f"{prefix}/recall_at_10", recall(hits, counts, K))
+
+    def rank(self, batch: TruthBatch, stage: Stage) -> Tensor:
+        """The best 10 unseen items of the catalog a request, by `stage`: codes int64 [R, 10]."""
+        assert self._catalog is not None
+        allowed = None
+        if batch.seen.shape[1]:
+            allowed = not_seen(batch.seen, self._catalog.codes, self.scorer.items.num_codes)
+        return rank_catalog(self.scorer, batch.requests, self._catalog, allowed, K, stage=stage, cascade=self.cascade)[
+            0
+        ]
+
+    def _log_mean(self, name: str, values: np.ndarray) -> None:
+        shown = name == MONITOR
+        self.log(name, float(values.mean()), batch_size=len(values), sync_dist=True, prog_bar=shown)
+
+    def configure_optimizers(self) -> Any:
+        config = self.train_config
+        decayed, free = [], []
+        embeddings = {p for m in self.scorer.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
+        for parameter in self.scorer.parameters():
+            (free if parameter.dim() < 2 or parameter in embeddings else decayed).append(parameter)
+        groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+        total = max(int(self.trainer.estimated_stepping_batches), config.warmup_steps + 1)
+
+        def factor(step: int) -> float:
+            if step < config.warmup_steps:
+                return (step + 1) / config.warmup_steps
+            if config.schedule == "constant":
+                return 1.0
+            done = (step - config.warmup_steps) / (total - config.warmup_steps)
+            return 0.1 + 0.45 * (1 + float(np.cos(np.pi * min(done, 1.0))))
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """The trainer's own clipping where it has one, else to `clip_norm`."""
+        self.clip_gradients(
+            optimizer,
+            gradient_clip_val=gradient_clip_val or self.train_config.clip_norm,
+            gradient_clip_algorithm=gradient_clip_algorithm or "norm",
+        )

@@ -1,0 +1,111 @@
+"""A whole fit as a user asks for it: first fit, observers' notes, refit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from recattn.config import FeatureSpec, ModelConfig, TrainConfig, to_dict
+from recattn.dataset.history import HistoryStore
+from recattn.errors import ConfigError
+from recattn.inference.model import FittedModel
+from recattn.observer import Observer
+from recattn.training.fit import FitResult, fit_scorer
+from recattn.training.prepare import FitData, Log, Specs, joined, prepare_fit
+from recattn.training.warm_start import warm_scorer
+
+if TYPE_CHECKING:
+    import lightning as L
+
+
+class Session:
+    """What stays the same over the fits of one call of `Recommender.fit`."""
+
+    def __init__(
+        self,
+        config: ModelConfig,
+        settings: TrainConfig,
+        specs: tuple[tuple[FeatureSpec, ...], ...],
+        *,
+        trainer: L.Trainer | None = None,
+        observers: Sequence[Observer] = (),
+        checkpoint_dir: str | Path | None = None,
+        resume: bool = False,
+        warm_start: FittedModel | None = None,
+    ) -> None:
+        if resume and checkpoint_dir is None:
+            raise ConfigError("resume=True needs checkpoint_dir: the folder with the checkpoints to go on from.")
+        self.config, self.settings, self.specs = config, settings, Specs(*specs)
+        self.trainer, self.observers, self.resume, self.warm_start = trainer, observers, resume, warm_start
+        self.folder = None if checkpoint_dir is None else Path(checkpoint_dir)
+
+    def run(
+        self,
+        train: Log,
+        *,
+        valid: Log | None,
+        items: pd.DataFrame | None,
+        users: pd.DataFrame | None,
+        refit: bool,
+    ) -> FitResult:
+        """Fit on train; with `refit` once more on train + valid, for the best number of epochs."""
+        if refit and valid is None:
+            raise ConfigError("refit=True needs valid: the best number of epochs is found on it.")
+        if refit and self.trainer is not None:
+            raise ConfigError("refit=True sets the number of epochs itself; leave trainer out.")
+        try:
+            data = prepare_fit(train, valid, items, users, self.specs, self.config, self.settings)
+            self._tell(data, train, valid, items)
+            result = self._fit(data, self.folder, self.observers)
+            if refit:
+                assert valid is not None
+                assert result.best_epoch is not None
+                settings = replace(self.settings, max_epochs=result.best_epoch + 1)
+                everything = joined(train, valid, self.config)
+                data = prepare_fit(everything, None, items, users, self.specs, self.config, settings)
+                final = self._fit(data, None if self.folder is None else self.folder / "refit", ())
+                result = FitResult(final.model, result.curve, result.best_epoch)
+        except BaseException as error:
+            for observer in self.observers:
+                observer.failed(error)
+            raise
+        return result
+
+    def _fit(self, data: FitData, folder: Path | None, observers: Sequence[Observer]) -> FitResult:
+        scorer = None if self.warm_start is None else warm_scorer(self.warm_start, data.blueprint)
+        return fit_scorer(
+            data,
+            scorer=scorer,
+            trainer=self.trainer,
+            observers=observers,
+            checkpoint_dir=folder,
+            resume=self.resume,
+        )
+
+    def _tell(self, data: FitData, train: Log, valid: Log | None, items: pd.DataFrame | None) -> None:
+        config = {"model": to_dict(self.config), "train": to_dict(self.settings)}
+        plan, store = data.blueprint, data.assembler.store
+        counts = {
+            "data.users": len(store.users),
+            "data.items": len(plan.table) - 1,
+            "data.cold_items": int((plan.table.id_row[1:] == 1).sum()),
+            "data.interactions": len(store),
+            "data.longest_history": int(store.lengths.max()),
+            "data.mean_history": float(np.round(store.lengths.mean(), 2)),
+        }
+        flat = {f"{part}.{name}": value for part, values in config.items() for name, value in values.items()}
+        flat = {name: "none" if value is None else value for name, value in flat.items()}
+        features = [*self.specs.items, *self.specs.users, *self.specs.context]
+        for observer in self.observers:
+            observer.params(flat | counts | {"model.features": ",".join(spec.column for spec in features) or "none"})
+            observer.artifact("config.json", config | {"features": [repr(spec) for spec in features]})
+            for name, frame in (("train", train), ("valid", valid), ("items", items)):
+                if isinstance(frame, pd.DataFrame):
+                    observer.dataset(name, frame, "validation" if name == "valid" else "training")
+                elif isinstance(frame, HistoryStore):
+                    observer.params({f"data.{name}_digest": frame.digest})

@@ -90,8 +90,9 @@ def catalog_requests(
     requests = make_requests(store, asked, as_of=as_of, ties=ties)
     if len(requests) and (requests.users < 0).all():
         raise DataError(
-            f"history has no interactions of the {len(requests):,} users asked about ({listed(requests.user_ids, 3)}); "
-            f"its users are like {listed(store.users[:3])}. Pass a history that holds them."
+            f"history has no interactions of the {len(requests):,} users asked about "
+            f"({listed(requests.user_ids.tolist(), 3)}); its users are like {listed(store.users[:3].tolist())}. "
+            "Pass a history that holds them."
         )
     return requests, named
 
@@ -108,7 +109,7 @@ def candidate_codes(candidates: Iterable[Any] | None, table: ItemTable) -> np.nd
     if unknown.all():
         raise DataError(
             f"candidates has no item of the catalog: {len(wanted)} ids ({listed(wanted, 3)}), where the catalog has "
-            f"{listed(table.vocabulary.ids[:3])}."
+            f"{listed(table.vocabulary.ids[:3].tolist())}."
         )
     if unknown.any():
         missing = [wanted[place] for place in np.flatnonzero(unknown)]

@@ -16,11 +16,12 @@ from recattn.errors import ConfigError
 
 @dataclass(eq=False)
 class ItemKNN(Baseline):
-    """Items by their similarity to the items of the visible history, summed over its distinct items.
+    """Items by their similarity to the latest items of the visible history, summed over the distinct ones.
 
-    Items that no neighbour speaks for have scores in [-1, 0), by popularity: that is all an empty history gets.
+    Items that none of them speaks for have scores in [-1, 0), by popularity: all that an empty history gets.
 
-    Source: Deshpande and Karypis (2004), Item-based top-N recommendation algorithms.
+    Source: Deshpande and Karypis (2004), Item-based top-N recommendation algorithms (there with
+    `max_history=None`; a handful of latest items does better wherever tastes drift).
 
     Attributes:
         neighbors: Most similar items kept for each item.
@@ -30,7 +31,7 @@ class ItemKNN(Baseline):
 
     neighbors: int = 100
     shrinkage: float = 10.0
-    max_history: int | None = None
+    max_history: int | None = 5
 
     def _check(self, time: Time) -> None:
         for name, low in {"neighbors": 1, "shrinkage": 0, "max_history": 1}.items():

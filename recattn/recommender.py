@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pandas as pd
 
@@ -26,9 +26,6 @@ from recattn.inference.similar import similar
 from recattn.observer import Observer
 from recattn.schema import check_k, read_interactions, read_items, read_requests, read_slate, read_users
 from recattn.schema.columns import REQUEST
-
-if TYPE_CHECKING:
-    import lightning as L
 
 Data = pd.DataFrame | str | Path
 Log = Data | HistoryStore
@@ -75,7 +72,7 @@ class Recommender:
         items: Data | None = None,
         users: Data | None = None,
         valid: Log | None = None,
-        trainer: L.Trainer | None = None,
+        trainer: Any = None,
         observers: Sequence[Observer] = (),
         checkpoint_dir: str | Path | None = None,
         resume: bool = False,
@@ -194,9 +191,8 @@ class Recommender:
         """
         plan = self._fitted().blueprint
         check_k(k)
-        framed = isinstance(users, pd.DataFrame | str | Path)
-        asked = read_requests(users, time=self.config.time) if framed else users  # type: ignore[arg-type]
-        named = framed and (not isinstance(users, pd.DataFrame) or REQUEST in users)
+        asked = read_requests(users, time=self.config.time) if isinstance(users, pd.DataFrame | str | Path) else users
+        named = isinstance(asked, pd.DataFrame) and (not isinstance(users, pd.DataFrame) or REQUEST in users)
         store = open_history(plan, self._log(history))
         requests = make_requests(store, asked, as_of=read_moment(as_of, store), ties=self.config.ties)
         check_known(requests)

@@ -141,7 +141,9 @@ class HistoryStore:
 
     def select(self, mask: np.ndarray) -> HistoryStore:
         """A store in memory of the interactions where `mask` (bool [R]) is true; every user stays."""
-        kept = {name: None if getattr(self, name) is None else getattr(self, name)[mask] for name in COLUMNS}
+        kept: dict[str, Any] = {
+            name: None if getattr(self, name) is None else getattr(self, name)[mask] for name in COLUMNS
+        }
         return replace(
             self,
             offsets=_offsets(self.row_users[mask], len(self.users)),

@@ -57,7 +57,7 @@ class Requests:
             return part
         chosen, offsets = gather_ranges(self.offsets[:-1][rows], self.offsets[1:][rows])
         columns = ("candidates", "rows", "labels", "weights")
-        kept = {n: None if getattr(self, n) is None else getattr(self, n)[chosen] for n in columns}
+        kept: dict[str, Any] = {n: None if getattr(self, n) is None else getattr(self, n)[chosen] for n in columns}
         return replace(part, offsets=offsets, **kept)
 
 

@@ -42,7 +42,7 @@ class FeatureEncoder(nn.Module):
             total = total + embedding(features.categorical[:, column])
         for embedding, values, offsets in zip(self.multi, features.multi_values, features.multi_offsets, strict=True):
             total = total + nn.functional.embedding_bag(
-                values, embedding.weight, offsets, mode="mean", include_last_offset=True
+                values, embedding.get_parameter("weight"), offsets, mode="mean", include_last_offset=True
             )
         if self.numeric is not None:
             total = total + self.numeric(features.numeric)
@@ -66,6 +66,8 @@ class ItemEncoder(nn.Module):
 
     id_rows: Tensor
     trainable: Tensor
+    categorical: Tensor
+    numeric: Tensor
 
     def __init__(
         self,

@@ -26,6 +26,10 @@ class DeepLayer(nn.Module):
         self.norm = nn.LayerNorm(dim)
         self.feed_forward = FeedForward(dim, factor=2, dropout=dropout)
 
+    def keys(self, states_BTD: Tensor) -> Keys:
+        """Keys and values of histories for this layer."""
+        return self.attention.keys(states_BTD)
+
     def forward(self, r_RSD: Tensor, keys: Keys, view: View) -> Tensor:
         found = self.attention(self.norm_query(r_RSD), keys, view)
         return r_RSD + self.feed_forward(self.norm(self.join(found) + self.keep(r_RSD)))
@@ -149,7 +153,7 @@ class Scorer(nn.Module):
             states_RD=self.states_at(states_BTD, rows, mask, extra_RD),
             extra_RD=extra_RD,
             attention_keys=self.attention.keys(states_BTD) if self.attention is not None and depth >= 1 else None,
-            deep_keys=tuple(layer.attention.keys(states_BTD) for layer in self.deep) if depth >= 2 else (),
+            deep_keys=tuple(layer.keys(states_BTD) for layer in self._deep_layers()) if depth >= 2 else (),
         )
 
     def states_at(self, states_BTD: Tensor, rows: Tensor, mask_RT: Tensor, extra_RD: Tensor | None) -> Tensor:
@@ -188,6 +192,9 @@ class Scorer(nn.Module):
         r_RSD = items if items.dim() == 3 else items.expand(len(prefixes.states_RD), -1, -1)
         if prefixes.extra_RD is not None:
             r_RSD = r_RSD + prefixes.extra_RD[:, None]
-        for layer, keys in zip(self.deep, prefixes.deep_keys, strict=True):
+        for layer, keys in zip(self._deep_layers(), prefixes.deep_keys, strict=True):
             r_RSD = layer(r_RSD, keys, prefixes.view)
         return self.deep_out(r_RSD).squeeze(-1)
+
+    def _deep_layers(self) -> list[DeepLayer]:
+        return [layer for layer in self.deep if isinstance(layer, DeepLayer)]

@@ -52,13 +52,13 @@ def head_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, share: flo
     prefixes = window_prefixes(scorer, batch, _damped(states_BTD, share), rows, positions)
     targets = batch.targets[rows, positions]
 
-    def scores(codes: Tensor, axis: int | None = None) -> Tensor:
+    def scores(codes: Tensor) -> Tensor:
         items, biases = _damped(scorer.items(codes), share), _damped(scorer.items.biases(codes), share)
-        return scorer.score(prefixes, *(x if axis is None else x.unsqueeze(axis) for x in (items, biases)))
+        return scorer.score(prefixes, items, biases)
 
     hits = batch.candidates == targets[:, None]
     return sampled_softmax_loss(
-        scores(targets, axis=1).squeeze(1), scores(batch.candidates), batch.candidate_log_counts, hits
+        scores(targets[:, None]).squeeze(1), scores(batch.candidates), batch.candidate_log_counts, hits
     )
 
 

@@ -14,7 +14,7 @@ from mlflow.types import ColSpec, DataType, ParamSchema, ParamSpec, Schema
 from mlflow.types.schema import Array
 
 from recattn.schema import columns
-from recattn.tracking import pyfunc
+from recattn.tracking import pyfunc, request_rows
 from recattn.tracking.quiet import quiet
 
 if TYPE_CHECKING:
@@ -66,11 +66,11 @@ def signature() -> ModelSignature:
     return ModelSignature(
         inputs=Schema(
             [
-                many(DataType.string, pyfunc.ITEMS),
-                many(DataType.long, pyfunc.TIMES),
-                many(DataType.string, pyfunc.EVENTS),
-                ColSpec(DataType.long, name=pyfunc.AS_OF, required=False),
-                many(DataType.string, pyfunc.CANDIDATES),
+                many(DataType.string, request_rows.ITEMS),
+                many(DataType.long, request_rows.TIMES),
+                many(DataType.string, request_rows.EVENTS),
+                ColSpec(DataType.long, name=request_rows.AS_OF, required=False),
+                many(DataType.string, request_rows.CANDIDATES),
             ]
         ),
         outputs=Schema(
@@ -92,12 +92,12 @@ def input_example(model: Recommender) -> pd.DataFrame:
     """Two made-up requests out of catalog ids and round times: nobody's history."""
     ids = [str(item) for item in model.items.vocabulary.ids[:6]]
     histories = [ids[:3], ids[1:2]]
-    example = pd.DataFrame({pyfunc.ITEMS: pd.Series(histories, dtype=object)})
+    example = pd.DataFrame({request_rows.ITEMS: pd.Series(histories, dtype=object)})
     if model.config.time == "timestamp":
         times = [[_EXAMPLE_START + 3600 * place for place in range(len(items))] for items in histories]
-        example[pyfunc.TIMES] = pd.Series(times, dtype=object)
-        example[pyfunc.AS_OF] = [row[-1] + 3600 if row else _EXAMPLE_START for row in times]
-    example[pyfunc.CANDIDATES] = pd.Series([ids[-3:], ids[-2:]], dtype=object)
+        example[request_rows.TIMES] = pd.Series(times, dtype=object)
+        example[request_rows.AS_OF] = [row[-1] + 3600 if row else _EXAMPLE_START for row in times]
+    example[request_rows.CANDIDATES] = pd.Series([ids[-3:], ids[-2:]], dtype=object)
     return example
 
 

@@ -75,17 +75,21 @@ class DataModule(L.LightningDataModule):
     def val_dataloader(self) -> DataLoader | list[DataLoader]:
         if self.validation is None:
             return []
+        batches = self.truth_batches(self.validation)
+        return whole_batches(batches, num_workers=self.num_workers, pin_memory=self._pinned)
+
+    def truth_batches(self, validation: Validation) -> TruthBatches:
+        """This process's share of the validation."""
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-        batches = TruthBatches(
-            self.validation.assembler,
-            self.validation.requests,
-            self.validation.truth,
-            self.validation.offsets,
+        return TruthBatches(
+            validation.assembler,
+            validation.requests,
+            validation.truth,
+            validation.offsets,
             self.train_config.batch_size,
             rank=rank,
             world_size=world,
         )
-        return whole_batches(batches, num_workers=self.num_workers, pin_memory=self._pinned)
 
     @property
     def _pinned(self) -> bool:

@@ -107,7 +107,7 @@ def validation_cost(lit: LitScorer, module: DataModule) -> str:
     """What one validation will take, from one timed batch of its middle."""
     validation = module.validation
     assert validation is not None
-    batches = module.val_dataloader().dataset  # type: ignore[union-attr]
+    batches = module.truth_batches(validation)
     was_training = lit.training
     lit.eval()
     with torch.inference_mode():

@@ -97,7 +97,8 @@ class LitScorer(L.LightningModule):
 
     def configure_optimizers(self) -> Any:
         config = self.train_config
-        decayed, free = [], []
+        decayed: list[torch.nn.Parameter] = []
+        free: list[torch.nn.Parameter] = []
         embeddings = {p for m in self.scorer.modules() if isinstance(m, torch.nn.Embedding) for p in m.parameters()}
         for parameter in self.scorer.parameters():
             (free if parameter.dim() < 2 or parameter in embeddings else decayed).append(parameter)

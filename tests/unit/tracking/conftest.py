@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from recattn.dataset import Vocabulary
+from recattn.dataset import HistoryStore, Vocabulary
 
 
 @pytest.fixture(scope="session")
@@ -44,7 +44,7 @@ class FakeModel:
     """Scores an item by its place in the catalog plus a tenth of its visible history's length."""
 
     def __init__(self, ids: list[object], time: str = "timestamp") -> None:
-        self.items = SimpleNamespace(vocabulary=Vocabulary("item_id", ids))
+        self.items = SimpleNamespace(vocabulary=Vocabulary("item_id", ids), available_from=None)
         self.config = SimpleNamespace(time=time)
         self.histories: list[pd.DataFrame] = []
 
@@ -57,16 +57,17 @@ class FakeModel:
     def load(cls, path: str | Path) -> FakeModel:
         return cls(**json.loads((Path(path) / "model.json").read_text()))
 
-    def score(self, slate: pd.DataFrame, *, history: pd.DataFrame) -> pd.DataFrame:
+    def score(self, slate: pd.DataFrame, *, history: HistoryStore) -> pd.DataFrame:
         assert slate["item_id"].isin(self.items.vocabulary.ids).all()
-        return slate.assign(score=self._scores(slate, history))
+        return slate.assign(score=self._scores(slate, history.to_frame()))
 
-    def recommend(self, requests: pd.DataFrame, *, history: pd.DataFrame, k: int, exclude_seen: bool) -> pd.DataFrame:
+    def recommend(self, requests: pd.DataFrame, *, history: HistoryStore, k: int, exclude_seen: bool) -> pd.DataFrame:
+        log = history.to_frame()
         items = pd.DataFrame({"item_id": self.items.vocabulary.ids})
         rows = requests.merge(items, how="cross")
-        rows["score"] = self._scores(rows, history)
+        rows["score"] = self._scores(rows, log)
         if exclude_seen:
-            seen = set(zip(history["user_id"], history["item_id"], strict=True))
+            seen = set(zip(log["user_id"], log["item_id"], strict=True))
             rows = rows[[pair not in seen for pair in zip(rows["user_id"], rows["item_id"], strict=True)]]
         rows = rows.sort_values(["request_id", "score"], ascending=[True, False]).groupby("request_id").head(k)
         return rows.assign(rank=rows.groupby("request_id").cumcount() + 1)

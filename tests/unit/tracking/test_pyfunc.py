@@ -101,6 +101,17 @@ def test_a_history_without_times_warns_and_keeps_its_order(scorer: RequestScorer
     assert scorer.model.histories[-1]["timestamp"].tolist() == [998, 999]  # type: ignore[attr-defined]
 
 
+def test_without_history_or_moment_the_whole_catalog_is_open(fake_model: Any) -> None:
+    model = fake_model([10, 11])
+    model.items.available_from = np.array([0, 500, 900])
+    scorer = RequestScorer(model)
+    asked = scorer._asked
+    seen: list[int] = []
+    scorer._asked = lambda rows, moments: seen.extend(moments[rows]) or asked(rows, moments)  # type: ignore
+    one(scorer, history_items=None)
+    assert seen == [900]
+
+
 def test_an_order_only_model_needs_no_times(fake_model: Any) -> None:
     scorer = RequestScorer(fake_model(["a", "b"], time="order"))
     assert one(scorer, history_items=["a"], candidates=["b"]) == (["b"], [pytest.approx(2.1)])

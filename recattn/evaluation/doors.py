@@ -39,28 +39,32 @@ def request_key(recommendations: pd.DataFrame, truth: pd.DataFrame) -> str:
     return USER
 
 
-def judged_truth(truth: pd.DataFrame, key: str, seen: str) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The rows of `truth` that count (each (key, item) once, by `seen`), and counts of the rest."""
+def checked_truth(truth: pd.DataFrame, key: str) -> pd.DataFrame:
+    """The rows of `truth`, each (key, item) once, with ids in plain dtypes."""
     if len(truth) == 0:
         raise DataError("truth is empty: there is nothing to judge by. Look at how many rows the split left for it.")
     truth = _with_plain_ids(truth, "truth", [key, ITEM])
-    once = truth[~truth.duplicated([key, ITEM])]
-    judged = once[~_seen_rows(once, seen)]
+    return truth[~truth.duplicated([key, ITEM])]
+
+
+def judged_rows(truth: pd.DataFrame, seen: str) -> pd.DataFrame:
+    """The rows of checked `truth` that count under the policy `seen`."""
+    judged = truth[~_seen_rows(truth, seen)]
     if len(judged) == 0:
         raise DataError(
-            f"seen='drop' leaves no truth: all {len(once)} rows are items their user had seen. "
+            f"seen='drop' leaves no truth: all {len(truth)} rows are items their user had seen. "
             "Pass seen='keep', beside recommendations made with exclude_seen=False."
         )
-    counts = {
-        "duplicate_truth_rows": len(truth) - len(once),
-        "seen_truth_rows_dropped": len(once) - len(judged),
-        "requests_dropped": once[key].nunique() - judged[key].nunique(),
-    }
-    return judged, counts
+    return judged
 
 
-def ranked_rows(recommendations: pd.DataFrame, truth: pd.DataFrame, key: str) -> tuple[pd.DataFrame, dict[str, int]]:
-    """The rows of `recommendations` ranked for a request of the checked `truth`, and counts of the rest."""
+def ranked_rows(
+    recommendations: pd.DataFrame, truth: pd.DataFrame, judged: pd.Series, key: str
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """The rows of `recommendations` ranked for one of the requests `judged`, and counts of the rest.
+
+    `truth` is checked; `judged` is its key in the rows that count.
+    """
     columns = recommendations.columns
     place = RANK if RANK in columns else SCORE
     if place not in columns:
@@ -82,11 +86,12 @@ def ranked_rows(recommendations: pd.DataFrame, truth: pd.DataFrame, key: str) ->
             f"none of the {len(extra)} requests in recommendations is in truth: {key} there is like "
             f"{listed(extra[:3].tolist())}, in truth like {listed(truth[key].iloc[:3].tolist())}."
         )
-    unscored = recommendations[place].isna().to_numpy() & known
+    kept = recommendations[key].isin(judged.unique()).to_numpy()
+    unscored = recommendations[place].isna().to_numpy() & kept
     if place == RANK and unscored.any():
         raise DataError(f"recommendations has no {RANK} in {int(unscored.sum())} rows ({first_rows(unscored)}).")
     counts = {"extra_requests_ignored": len(extra), "unscored_rows_ignored": int(unscored.sum())}
-    return recommendations[known & ~unscored], counts
+    return recommendations[kept & ~unscored], counts
 
 
 def _seen_rows(truth: pd.DataFrame, seen: str) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from recattn.errors import ConfigError, DataError, listed
 from recattn.evaluation.digest import ids_digest
-from recattn.evaluation.doors import judged_truth, ranked_rows, request_key
+from recattn.evaluation.doors import checked_truth, judged_rows, ranked_rows, request_key
 from recattn.evaluation.matching import Matches, match
 from recattn.evaluation.metrics import Coverage, RequestMetric
 from recattn.evaluation.report import Report
@@ -63,8 +63,9 @@ def evaluate(
     """
     chosen = _check_metrics(metrics)
     key = request_key(recommendations, truth)
-    judged, dropped = judged_truth(truth, key, seen)
-    ranked, ignored = ranked_rows(recommendations, judged, key)
+    once = checked_truth(truth, key)
+    judged = judged_rows(once, seen)
+    ranked, ignored = ranked_rows(recommendations, once, judged[key], key)
     items = _catalog_items(catalog, catalog_size, chosen)
     requests = pd.Index(judged[key].unique())
     matches = match(ranked, judged, key, requests, k=max(metric.k for metric in chosen))
@@ -93,7 +94,9 @@ def evaluate(
     rules |= {
         "requests": len(requests),
         "truth_rows": len(judged),
-        **dropped,
+        "duplicate_truth_rows": len(truth) - len(once),
+        "seen_truth_rows_dropped": len(once) - len(judged),
+        "requests_dropped": once[key].nunique() - len(requests),
         "requests_without_recommendations": int((matches.list_lengths == 0).sum()),
         **ignored,
         "longest_list": int(matches.list_lengths.max(initial=0)),

@@ -130,6 +130,7 @@ def test_seen_policy_drop_leaves_out_seen_truth_and_emptied_requests() -> None:
     assert dropped.per_request["user_id"].tolist() == ["u"]
     assert dropped.policy["seen_truth_rows_dropped"] == 2
     assert dropped.policy["requests_dropped"] == 1
+    assert dropped.policy["extra_requests_ignored"] == 0
     assert (kept.policy["seen"], dropped.policy["seen"]) == ("keep", "drop")
 
 

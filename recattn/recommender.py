@@ -11,21 +11,21 @@ import pandas as pd
 
 from recattn.batching.assemble import Assembler
 from recattn.config import FeatureSpec, ModelConfig, Stage, TrainConfig, to_dict
+from recattn.dataset.doors import candidate_codes, catalog_requests, check_known, moment_asked
 from recattn.dataset.frames import recommendations_frame, scores_frame
 from recattn.dataset.history import HistoryStore
-from recattn.dataset.requests import Requests, make_requests, make_slate_requests
+from recattn.dataset.requests import Requests, make_slate_requests
 from recattn.dataset.tables import ItemTable
 from recattn.errors import NotFittedError
 from recattn.inference.artifact import load_model, save_model
 from recattn.inference.cascade import Cascade
-from recattn.inference.doors import candidate_codes, check_known, make_assembler, open_history, read_moment
+from recattn.inference.doors import make_assembler, open_history
 from recattn.inference.explain import explanations
 from recattn.inference.model import FittedModel
 from recattn.inference.predictor import Predictor
 from recattn.inference.similar import similar
 from recattn.observer import Observer
-from recattn.schema import check_k, read_interactions, read_items, read_requests, read_slate, read_users
-from recattn.schema.columns import REQUEST
+from recattn.schema import check_k, read_interactions, read_items, read_slate, read_users
 
 Data = pd.DataFrame | str | Path
 Log = Data | HistoryStore
@@ -158,7 +158,8 @@ class Recommender:
         frame = read_slate(slate, time=self.config.time)
         assembler, requests = self._slate_requests(frame, history, users, as_of)
         predictor = self._predictor(device, threads)
-        return scores_frame(frame, requests, predictor.score(assembler, requests, stage=stage))
+        scores = predictor.score(assembler, requests, stage=stage)
+        return scores_frame(slate if isinstance(slate, pd.DataFrame) else frame, requests, scores)
 
     def recommend(
         self,
@@ -191,12 +192,9 @@ class Recommender:
         """
         plan = self._fitted().blueprint
         check_k(k)
-        asked = read_requests(users, time=self.config.time) if isinstance(users, pd.DataFrame | str | Path) else users
-        named = isinstance(asked, pd.DataFrame) and (not isinstance(users, pd.DataFrame) or REQUEST in users)
-        store = open_history(plan, self._log(history))
-        requests = make_requests(store, asked, as_of=read_moment(as_of, store), ties=self.config.ties)
-        check_known(requests)
-        codes = None if candidates is None else candidate_codes(plan, candidates)
+        codes = candidate_codes(candidates, plan.table)
+        store = open_history(plan, history)
+        requests, named = catalog_requests(store, users, as_of=moment_asked(as_of, store), ties=self.config.ties)
         predictor, stage = self._predictor(device, threads), stage or self.config.score
         if self.cascade.used_for(len(self.items) - 1, stage):
             log.info(
@@ -276,9 +274,9 @@ class Recommender:
         self, frame: pd.DataFrame, history: Log, users: Data | None, as_of: Any
     ) -> tuple[Assembler, Requests]:
         plan = self._fitted().blueprint
-        store = open_history(plan, self._log(history))
-        requests = make_slate_requests(store, frame, as_of=read_moment(as_of, store), ties=self.config.ties)
-        check_known(requests)
+        store = open_history(plan, history)
+        requests = make_slate_requests(store, frame, as_of=moment_asked(as_of, store), ties=self.config.ties)
+        check_known(requests, store)
         return make_assembler(plan, store, users), requests
 
     def _predictor(self, device: str | None, threads: int | None) -> Predictor:

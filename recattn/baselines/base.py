@@ -11,20 +11,21 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
-from recattn.baselines.doors import (
+from recattn.baselines.allowed import forbid, most_forbidden
+from recattn.baselines.top_k import top_k
+from recattn.config import Ties, Time
+from recattn.dataset import HistoryStore, Requests, make_slate_requests
+from recattn.dataset.doors import (
     History,
     candidate_codes,
     catalog_requests,
+    check_known,
     check_ties,
     history_store,
     moment_asked,
     training_data,
 )
-from recattn.baselines.top_k import top_k
-from recattn.config import Ties, Time
-from recattn.dataset import HistoryStore, Requests, make_slate_requests
 from recattn.dataset.frames import recommendations_frame, scores_frame
-from recattn.dataset.requests import gather_ranges
 from recattn.dataset.tables import ItemTable
 from recattn.errors import NotFittedError
 from recattn.schema import DataWarning, check_k, check_time, read_slate
@@ -37,6 +38,7 @@ class Baseline(ABC):
 
     _items: ItemTable | None = None
     _time: Time = "timestamp"
+    _ties: Ties = "exclude"
 
     @property
     def items(self) -> ItemTable:
@@ -45,23 +47,32 @@ class Baseline(ABC):
             raise NotFittedError(f"{self!r} is not fitted. Call fit(train) first.")
         return self._items
 
-    def fit(self, train: History, *, items: pd.DataFrame | str | Path | None = None, time: Time = "timestamp") -> Self:
+    def fit(
+        self,
+        train: History,
+        *,
+        items: pd.DataFrame | str | Path | None = None,
+        time: Time = "timestamp",
+        ties: Ties = "exclude",
+    ) -> Self:
         """Learn from interactions.
 
         Args:
             train: A frame or file of interactions, or a HistoryStore.
             items: A frame or file with one row an item: these join the catalog though nobody touched them.
             time: `timestamp`, or `order` where only the order within a user is known.
+            ties: `exclude`: requests do not see interactions of their own moment; `order`: a `position` decides.
 
         Raises:
             DataError: The frames break a rule of their door (`recattn.schema`).
-            ConfigError: The baseline needs times, and `time` is `order`.
+            ConfigError: A setting is impossible, or needs times where `time` is `order`.
         """
         check_time(time)
+        check_ties(ties)
         self._check(time)
         store, table = training_data(train, items, time)
         self._learn(store)
-        self._items, self._time = table, time
+        self._items, self._time, self._ties = table, time, ties
         return self
 
     def score(
@@ -70,7 +81,6 @@ class Baseline(ABC):
         *,
         history: History,
         as_of: Any = None,
-        ties: Ties = "exclude",
     ) -> pd.DataFrame:
         """The rows of `slate` (`user_id`, `item_id`, ...), in order, with `score` float32 and `reason`.
 
@@ -78,10 +88,10 @@ class Baseline(ABC):
         scored, with the reason `no_history`. Each request sees the interactions of `history` before its
         `timestamp`, or before `as_of` (default: just after the end of `history`).
         """
-        check_ties(ties)
         store = history_store(history, self.items.vocabulary, self._time)
         rows = read_slate(slate, time=self._time)
-        requests = make_slate_requests(store, rows, as_of=moment_asked(as_of, self._time), ties=ties)
+        requests = make_slate_requests(store, rows, as_of=moment_asked(as_of, store), ties=self._ties)
+        check_known(requests, store)
         assert requests.offsets is not None
         assert requests.candidates is not None
         scores = np.full(len(requests.candidates), np.nan, dtype=np.float32)
@@ -98,12 +108,11 @@ class Baseline(ABC):
 
     def recommend(
         self,
-        users: Iterable[Any] | pd.DataFrame | None = None,
+        users: Iterable[Any] | pd.DataFrame | str | Path | None = None,
         *,
         history: History,
         k: int = 10,
         as_of: Any = None,
-        ties: Ties = "exclude",
         exclude_seen: bool = True,
         candidates: Iterable[Any] | None = None,
     ) -> pd.DataFrame:
@@ -113,12 +122,12 @@ class Baseline(ABC):
         recommended.
 
         Args:
-            users: Ids, a frame of requests, or None for every user of `history`.
+            users: Ids, a frame or file of requests, or None for every user of `history`.
             history: Interactions: a frame, a file or a HistoryStore. Each request sees those before its moment.
             k: Longest list.
             as_of: The moment of requests that name none; just after the end of `history` by default.
-            ties: `exclude`: interactions at the moment itself are not seen; `order`: a `position` decides.
-            exclude_seen: Whether items of the visible history are left out.
+            exclude_seen: Whether items of the visible history are left out. Items whose `available_from` is after the
+                moment always are.
             candidates: Ids of the only items to choose from; None for the catalog.
 
         Raises:
@@ -132,8 +141,8 @@ class Baseline(ABC):
         k = check_k(k)
         codes = candidate_codes(candidates, self.items)
         store = history_store(history, self.items.vocabulary, self._time)
-        moment = moment_asked(as_of, self._time)
-        requests, named = catalog_requests(store, users, as_of=moment, ties=ties)
+        moment = moment_asked(as_of, store)
+        requests, named = catalog_requests(store, users, as_of=moment, ties=self._ties)
         if k > len(codes):
             warnings.warn(
                 f"k = {k:,} is more than the {len(codes):,} items to choose from: lists end there.",
@@ -142,37 +151,25 @@ class Baseline(ABC):
             )
         best = np.zeros((len(requests), min(k, len(codes))), dtype=np.int64)
         scores = np.full(best.shape, -np.inf, dtype=np.float32)
-        reaches = best.shape[1] + (requests.lengths if exclude_seen else np.zeros(len(requests), dtype=np.int64))
         ranking = self._ranking(codes)
+        reaches = best.shape[1] + most_forbidden(codes, requests, self.items, exclude_seen=exclude_seen)
         width = len(self.items) if ranking is None else min(len(codes), int(reaches.max(initial=0)))
         for chunk in self._chunks(len(requests), width):
             chosen = codes if ranking is None else np.sort(ranking[: reaches[chunk].max()])
             part = requests.take(chunk)
-            best[chunk], scores[chunk] = self._best(store, part, chosen, best.shape[1], exclude_seen)
+            values = self._scores(store, part, chosen)
+            forbid(values, chosen, store, part, self.items, exclude_seen=exclude_seen)
+            columns, scores[chunk] = top_k(values, best.shape[1])
+            best[chunk] = np.where(columns >= 0, chosen[columns], 0)
         empty = int((best == 0).all(axis=1).sum())
         if empty:
             warnings.warn(
-                f"{empty:,} of {len(requests):,} requests have no recommendation: all their candidates are seen. "
-                "Pass exclude_seen=False to recommend them again.",
+                f"{empty:,} of {len(requests):,} requests have no recommendation: all their candidates are seen or "
+                "not yet available. Pass exclude_seen=False to recommend seen items again.",
                 DataWarning,
                 stacklevel=2,
             )
         return recommendations_frame(requests, best, scores, self.items.vocabulary, with_request_id=named)
-
-    def _best(
-        self, store: HistoryStore, requests: Requests, codes: np.ndarray, k: int, exclude_seen: bool
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Codes int64 [X, k], 0 = none, and scores of the best among `codes` int64 [C]."""
-        scores = self._scores(store, requests, codes)
-        if exclude_seen:
-            rows, offsets = gather_ranges(requests.starts, requests.stops)
-            places = np.full(len(self.items), -1)
-            places[codes] = np.arange(len(codes))
-            columns = places[store.items[rows]]
-            owners = np.repeat(np.arange(len(requests)), np.diff(offsets))
-            scores[owners[columns >= 0], columns[columns >= 0]] = -np.inf
-        columns, values = top_k(scores, k)
-        return np.where(columns >= 0, codes[columns], 0), values
 
     @staticmethod
     def _chunks(n: int, width: int) -> list[np.ndarray]:

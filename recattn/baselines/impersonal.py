@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from abc import abstractmethod
 
 import numpy as np
@@ -9,6 +10,8 @@ import numpy as np
 from recattn.baselines.base import Baseline
 from recattn.baselines.top_k import top_k
 from recattn.dataset import HistoryStore, Requests
+
+Span = str | datetime.timedelta | np.timedelta64
 
 
 class Impersonal(Baseline):

@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recattn.baselines.duration import Duration, seconds
-from recattn.baselines.impersonal import Impersonal
+from recattn.baselines.impersonal import Impersonal, Span
 from recattn.config import Time
 from recattn.dataset import HistoryStore
 from recattn.errors import ConfigError
+from recattn.schema.times import span
 
 
 @dataclass(eq=False)
@@ -22,12 +22,12 @@ class Popularity(Impersonal):
             strongest baseline there is.
     """
 
-    window: Duration | None = None
+    window: Span | None = None
 
     def _check(self, time: Time) -> None:
         if self.window is None:
             return
-        seconds(self.window, "Popularity.window")
+        span(self.window, "Popularity.window")
         if time == "order":
             raise ConfigError(
                 f"Popularity(window={self.window!r}) needs times, but time='order' has none. Pass window=None."
@@ -36,4 +36,4 @@ class Popularity(Impersonal):
     def _weights(self, store: HistoryStore) -> np.ndarray:
         if self.window is None or store.times is None or store.end is None:
             return np.ones(len(store))
-        return (store.times >= store.end - seconds(self.window, "window")).astype(np.float64)
+        return (store.times >= store.end - span(self.window, "window")).astype(np.float64)

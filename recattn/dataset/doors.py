@@ -1,7 +1,8 @@
-"""What a baseline is fitted on, then asked about."""
+"""From what a caller passes to carriers: training data, histories, requests, candidates."""
 
 from __future__ import annotations
 
+import logging
 import warnings
 from collections.abc import Iterable
 from pathlib import Path
@@ -11,11 +12,15 @@ import numpy as np
 import pandas as pd
 
 from recattn.config import Ties, Time
-from recattn.dataset import HistoryStore, Requests, Vocabulary, make_requests
+from recattn.dataset.history import HistoryStore
+from recattn.dataset.requests import Requests, make_requests
 from recattn.dataset.tables import ItemTable
+from recattn.dataset.vocabulary import Vocabulary
 from recattn.errors import ConfigError, DataError, listed, nearest
 from recattn.schema import DataWarning, check_ids, moment, read_interactions, read_items, read_requests
 from recattn.schema.columns import ITEM, REQUEST, USER
+
+log = logging.getLogger("recattn")
 
 History = pd.DataFrame | str | Path | HistoryStore
 
@@ -31,31 +36,40 @@ def training_data(
         vocabulary = Vocabulary.from_values(ITEM, *known, train.item_vocabulary.ids)
         store = train.recode(vocabulary)
     else:
-        log = read_interactions(train, time=time)
-        vocabulary = Vocabulary.from_values(ITEM, *known, log[ITEM])
-        store = HistoryStore.from_frame(log, vocabulary, time=time)
+        interactions = read_interactions(train, time=time)
+        vocabulary = Vocabulary.from_values(ITEM, *known, interactions[ITEM])
+        store = HistoryStore.from_frame(interactions, vocabulary, time=time)
     return store, ItemTable.build(vocabulary, trained=np.unique(store.items), items=frame)
 
 
-def history_store(history: History | None, vocabulary: Vocabulary, time: Time) -> HistoryStore:
-    """The histories to answer from, in the codes of `vocabulary`; interactions with other items are left out."""
+def history_store(
+    history: History | None, vocabulary: Vocabulary, time: Time, *, behaviours: Vocabulary | None = None
+) -> HistoryStore:
+    """The histories to answer from, in the codes of the vocabularies; interactions with other items are left out."""
     if history is None:
         raise DataError(
             "history is missing. A model keeps no users: pass the interactions of those you ask about, history=log."
         )
     if isinstance(history, HistoryStore):
         _check_time(history, time, "history")
-        return history.recode(vocabulary)
-    return HistoryStore.from_frame(read_interactions(history, time=time), vocabulary, time=time)
+        store = history.recode(vocabulary)
+        return store if behaviours is None else store.with_behaviours(behaviours)
+    interactions = read_interactions(history, time=time)
+    return HistoryStore.from_frame(interactions, vocabulary, behaviours=behaviours, time=time)
 
 
-def moment_asked(as_of: Any, time: Time) -> int | None:
-    """`as_of` in seconds; ConfigError where there are no times to compare it with."""
-    if as_of is None:
-        return None
-    if time == "order":
-        raise ConfigError(f"as_of={as_of!r} needs times, but the model was fitted with time='order'.")
-    return moment(as_of, "as_of")
+def moment_asked(as_of: Any, store: HistoryStore) -> int | None:
+    """The moment of requests that name none, in seconds: just after the end of the history, unless `as_of` says.
+
+    ConfigError for an `as_of` where there are no times to compare it with.
+    """
+    if as_of is not None:
+        if store.times is None:
+            raise ConfigError(f"as_of={as_of!r} needs times, but the model was fitted with time='order'.")
+        return moment(as_of, "as_of")
+    if store.end is not None:
+        log.info("as_of is %s, just after the end of the history", pd.Timestamp(store.end, unit="s"))
+    return store.end
 
 
 def check_ties(ties: str) -> None:
@@ -75,26 +89,27 @@ def catalog_requests(
 
     Raises DataError when nobody asked about has a history.
     """
-    check_ties(ties)
     if users is None:
         return make_requests(store, as_of=as_of, ties=ties), False
-    if isinstance(users, pd.DataFrame):
-        asked, named = read_requests(users, time=store.time), REQUEST in users.columns
-    elif isinstance(users, str | bytes | Path):
-        raise DataError(
-            f"users must be a list of ids or a frame of requests, got {users!r}. For one user: [{users!r}]."
-        )
+    if isinstance(users, pd.DataFrame | str | Path):
+        named = not isinstance(users, pd.DataFrame) or REQUEST in users.columns
+        asked = read_requests(users, time=store.time)
     else:
         ids = pd.Series(list(users), name=USER)
-        asked, named = pd.DataFrame({USER: check_ids(ids, USER, "users")}) if len(ids) else ids.to_frame(), False
+        named, asked = False, pd.DataFrame({USER: check_ids(ids, USER, "users") if len(ids) else ids})
     requests = make_requests(store, asked, as_of=as_of, ties=ties)
+    check_known(requests, store)
+    return requests, named
+
+
+def check_known(requests: Requests, store: HistoryStore) -> None:
+    """DataError when `store` has a history of nobody who is asked about."""
     if len(requests) and (requests.users < 0).all():
         raise DataError(
             f"history has no interactions of the {len(requests):,} users asked about "
             f"({listed(requests.user_ids.tolist(), 3)}); its users are like {listed(store.users[:3].tolist())}. "
             "Pass a history that holds them."
         )
-    return requests, named
 
 
 def candidate_codes(candidates: Iterable[Any] | None, table: ItemTable) -> np.ndarray:

@@ -12,20 +12,20 @@ Curves = Mapping[str, Mapping[int, float]]
 
 _COLOURS = ("#2b6cb0", "#dd6b20", "#2f855a", "#805ad5", "#718096")
 _INK, _GREY, _GRID = "#2d3748", "#718096", "#e2e8f0"
+_LOSSES = ("train/loss", "valid/loss")
 _HEADLINE = "valid/ndcg_at_10"
 
 
 def learning_curve(curves: Curves) -> Figure | None:
     """Loss on the left, validation metrics on the right, both by epoch (0-based); None with nothing to draw.
 
-    `curves` maps a metric's name to {epoch: value}. Names under `train/` or `valid/` that end in `loss` are
-    losses; of the other `valid/` ones the headline `valid/ndcg_at_10` is drawn, or up to five where it is
-    missing.
+    `curves` maps a metric's name to {epoch: value}. The losses are `train/loss` and `valid/loss`, or, without
+    either, what else ends in `loss`. The metric is `valid/ndcg_at_10`, or, without it, up to five of `valid/`.
     """
     from matplotlib.figure import Figure
 
-    losses = sorted(n for n in curves if n.startswith(("train/", "valid/")) and n.endswith("loss"))
-    ranking = [_HEADLINE] if curves.get(_HEADLINE) else _others(curves)
+    losses = [name for name in _LOSSES if curves.get(name)] or _found(curves, ("train/", "valid/"), losses=True)
+    ranking = [_HEADLINE] if curves.get(_HEADLINE) else _found(curves, ("valid/",), losses=False)
     panels = [(title, names) for title, names in (("loss", losses), ("validation", ranking)) if names]
     if not panels:
         return None
@@ -40,8 +40,9 @@ def learning_curve(curves: Curves) -> Figure | None:
     return figure
 
 
-def _others(curves: Curves) -> list[str]:
-    return sorted(n for n in curves if n.startswith("valid/") and not n.endswith("loss"))[: len(_COLOURS)]
+def _found(curves: Curves, prefixes: tuple[str, ...], *, losses: bool) -> list[str]:
+    names = (name for name, curve in curves.items() if curve and name.startswith(prefixes))
+    return sorted(name for name in names if name.endswith("loss") is losses)[: len(_COLOURS)]
 
 
 def _line(axes: Any, points: list[tuple[int, float]], name: str, colour: str) -> None:

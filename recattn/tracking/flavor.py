@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import tempfile
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,7 +33,16 @@ def log_model(model: Recommender, name: str, *, registered_model_name: str | Non
 
     The files are those of `Recommender.save` (no pickle). `step` is the step of the run's metrics the model
     stands for.
+
+    Warns:
+        UserWarning: The model knows attributes of users or requests, or weights, for which a row has no place.
     """
+    if model.user_features or model.context_features or model.config.use_weights:
+        warnings.warn(
+            "Rows of the MLflow model carry no user features, context features or weights: they count as missing "
+            "there. Where they matter, load the model's folder with Recommender.load and call score.",
+            stacklevel=3,
+        )
     with tempfile.TemporaryDirectory() as folder, quiet("mlflow.pyfunc"):
         data = Path(folder) / "recommender"
         model.save(data)

@@ -16,6 +16,7 @@ from recattn.tracking.request_rows import RequestRows, read_rows
 if TYPE_CHECKING:
     from recattn.recommender import Recommender
 
+Answer = tuple[list[str], list[float | None]]
 DEFAULTS: dict[str, Any] = {"k": 10, "exclude_seen": True}
 
 
@@ -31,20 +32,20 @@ class RequestScorer:
         self._latest = 0 if table.available_from is None else int(table.available_from.max())
 
     def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
-        """One row a request, in order: `item_id` (list of str) and `score` (list of float).
+        """One row a request, in order: `item_id` (list of str) and `score` (list of float or None).
 
-        A request with candidates gets them back in their order, NaN for one the catalog lacks. A request
-        without (None or no such column) gets the best `params["k"]` of the catalog, best first, leaving out
-        what its history holds unless `params["exclude_seen"]` is False. Lists may be lists, arrays, or None
-        for an empty one. Histories run from old to new; items the catalog lacks are passed over. Without
-        `as_of` the moment is just after the last interaction. No row depends on another.
+        A request with candidates gets them back in their order, with None for the score of one the catalog lacks (JSON
+        has no NaN). A request without (None or no such column) gets the best `params["k"]` of the catalog, best first,
+        leaving out what its history holds unless `params["exclude_seen"]` is False. Lists may be lists, arrays, or None
+        for an empty one. Histories run from old to new; items the catalog lacks are passed over. Without `as_of` the
+        moment is just after the last interaction. No row depends on another.
 
         Raises:
             DataError: No `history_items` column, or lists of one history that differ in length.
         """
         rows = read_rows(pd.DataFrame(model_input), self.model.config.time, self._latest)
         chosen = {**DEFAULTS, **(params or {})}
-        answers: dict[int, tuple[list[str], list[float]]] = {}
+        answers: dict[int, Answer] = {}
         if len(rows):
             store = self._store(rows)
             answers |= self._score(rows, store)
@@ -60,7 +61,7 @@ class RequestScorer:
         store = HistoryStore.from_frame(log, self.model.items.vocabulary, time=self.model.config.time)
         return replace(store, dropped=store.dropped - len(rows))
 
-    def _score(self, rows: RequestRows, store: HistoryStore) -> dict[int, tuple[list[str], list[float]]]:
+    def _score(self, rows: RequestRows, store: HistoryStore) -> dict[int, Answer]:
         asked = {row: listed for row, listed in enumerate(rows.candidates) if listed is not None}
         places = np.repeat(np.array(list(asked), np.int64), [len(listed) for listed in asked.values()])
         names = [name for listed in asked.values() for name in listed]
@@ -72,13 +73,12 @@ class RequestScorer:
             scores[known] = self.model.score(slate, history=store)[columns.SCORE].to_numpy(np.float64)
         ends = np.cumsum([len(listed) for listed in asked.values()], dtype=np.int64)
         parts = np.split(scores, ends[:-1]) if asked else []
-        return {row: (listed, part.tolist()) for (row, listed), part in zip(asked.items(), parts, strict=True)}
+        plain = [[None if np.isnan(score) else float(score) for score in part] for part in parts]
+        return {row: (listed, part) for (row, listed), part in zip(asked.items(), plain, strict=True)}
 
-    def _recommend(
-        self, rows: RequestRows, store: HistoryStore, k: int, exclude_seen: bool
-    ) -> dict[int, tuple[list[str], list[float]]]:
+    def _recommend(self, rows: RequestRows, store: HistoryStore, k: int, exclude_seen: bool) -> dict[int, Answer]:
         free = [row for row, listed in enumerate(rows.candidates) if listed is None]
-        answers: dict[int, tuple[list[str], list[float]]] = {row: ([], []) for row in free}
+        answers: dict[int, Answer] = {row: ([], []) for row in free}
         if free:
             requests = self._asked(np.array(free, np.int64), rows.moments)
             best = self.model.recommend(requests, history=store, k=k, exclude_seen=exclude_seen)

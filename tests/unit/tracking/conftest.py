@@ -45,7 +45,9 @@ class FakeModel:
 
     def __init__(self, ids: list[object], time: str = "timestamp") -> None:
         self.items = SimpleNamespace(vocabulary=Vocabulary("item_id", ids), available_from=None)
-        self.config = SimpleNamespace(time=time)
+        self.config = SimpleNamespace(time=time, use_weights=False)
+        self.user_features: tuple[object, ...] = ()
+        self.context_features: tuple[object, ...] = ()
         self.histories: list[pd.DataFrame] = []
 
     def save(self, path: str | Path) -> None:

@@ -20,6 +20,7 @@ def test_losses_and_the_headline_metric_have_a_panel_each() -> None:
         "valid/loss": {0: 3.1, 1: 2.5},
         "valid/ndcg_at_10": {0: 0.1, 1: 0.2},
         "valid/recall_at_10": {0: 0.2, 1: 0.3},
+        "train/retrieval_loss": {0: 1.0},
         "train/learning_rate": {0: 1e-3},
     }
     figure = learning_curve(curves)
@@ -40,6 +41,7 @@ def test_the_best_epoch_is_marked() -> None:
         ({}, []),
         ({"test/ndcg_at_10": {0: 0.1}}, []),
         ({"train/loss": {0: 1.0}}, ["train/loss"]),
+        ({"train/head_loss": {0: 1.0}, "train/retrieval_loss": {0: 1.0}, "valid/loss": {}}, ["loss"]),
         ({"valid/recall_at_10": {0: 0.1}, "valid/ndcg_at_5": {0: 0.1}}, ["validation"]),
     ],
 )

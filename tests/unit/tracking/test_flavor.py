@@ -96,6 +96,12 @@ def test_the_example_fits_a_catalog_of_one_item(fake_model: Any) -> None:
     assert "history_times" not in example
 
 
+def test_a_model_that_knows_more_than_a_row_can_tell_warns(uri: str, model: Any) -> None:
+    model.context_features = ("device",)
+    with track("flavor", tracking_uri=uri) as run, pytest.warns(UserWarning, match="carry no user features, context"):
+        run.log_model(model)
+
+
 def test_a_model_is_logged_inside_its_block_only(uri: str, model: Any) -> None:
     with track("flavor", tracking_uri=uri) as run:
         pass

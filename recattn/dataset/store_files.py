@@ -70,9 +70,11 @@ def open_store(path: Path) -> HistoryStore:
     path = Path(path)
     try:
         manifest = json.loads((path / MANIFEST).read_text())
-    except FileNotFoundError as error:
+        if not isinstance(manifest, dict):
+            raise ValueError(f"it holds a {type(manifest).__name__}")
+    except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactError(f"{path} is not a history store: it has no {MANIFEST}.") from error
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise ArtifactError(f"{path / MANIFEST} is damaged: {error}. Prepare the store again.") from error
     if manifest.get("kind") != "history_store" or manifest.get("format", 0) > FORMAT:
         raise ArtifactError(
@@ -87,7 +89,10 @@ def open_store(path: Path) -> HistoryStore:
             _open_segment(path / "segments" / name, about, items, behaviours)
             for name, about in manifest["segments"].items()
         ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except FileNotFoundError as error:
+        lost = Path(error.filename or str(error)).name
+        raise ArtifactError(f"the history store {path} is damaged: {lost} is missing. Prepare it again.") from error
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ArtifactError(f"the history store {path} is damaged: {error}. Prepare it again.") from error
     if len(segments) > 1:
         return HistoryStore.merge(segments)
@@ -103,10 +108,14 @@ def _open_segment(
             raise ValueError(f"{folder.name}/{name} has {len(values)} rows, {about['interactions']} expected")
         return values
 
+    users = Vocabulary.load(folder / "users.parquet").ids
+    offsets = np.load(folder / "offsets.npy", allow_pickle=False)
+    if len(offsets) != len(users) + 1 or offsets[-1] != about["interactions"]:
+        raise ValueError(f"{folder.name}/offsets.npy does not fit {len(users)} users with {about['interactions']} rows")
     columns = {name: mapped(f"{name}.npy") if name in about["columns"] else None for name in COLUMNS}
     return HistoryStore(
-        users=Vocabulary.load(folder / "users.parquet").ids,
-        offsets=np.load(folder / "offsets.npy", allow_pickle=False),
+        users=users,
+        offsets=offsets,
         item_vocabulary=items,
         behaviour_vocabulary=behaviours,
         extras={name: mapped(file) for name, file in about["extras"].items()},

@@ -15,7 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
-from recattn.errors import ConfigError
+from recattn.errors import ConfigError, RecattnError
 from recattn.tracking import privacy, stale, uri
 from recattn.tracking.quiet import quiet
 from recattn.tracking.run import Run
@@ -57,6 +57,7 @@ def track(
         )
     with uri.using(where):
         with _explained(where), quiet("mlflow.store.db.utils"):
+            uri.check(where)
             opened = joined or _open(where, experiment, run_name, resume_from)
             run = Run(MlflowClient(where).get_run(opened.info.run_id), where)
         with _alive(run, keep=joined is not None and run.beating), _ended(run, close=joined is None):
@@ -133,10 +134,11 @@ def _earlier(client: MlflowClient, folder: str | Path | None) -> MlflowRun | Non
 def _explained(where: str) -> Iterator[None]:
     try:
         yield
-    except MlflowException as error:
-        raise ConfigError(
-            f"MLflow at {privacy.scrubbed(where)} cannot be used: {privacy.scrubbed(str(error))}"
-        ) from error
+    except RecattnError:
+        raise
+    except Exception as error:  # databases and servers raise kinds of their own
+        reason = privacy.scrubbed(str(error))
+        raise ConfigError(f"MLflow at {privacy.scrubbed(where)} cannot be used: {reason}") from error
 
 
 @contextlib.contextmanager

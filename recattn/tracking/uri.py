@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import unquote
@@ -44,6 +45,19 @@ def using(uri: str) -> Iterator[None]:
             mlflow.set_tracking_uri(None if before == variable else before)
             if variable is not None:
                 os.environ[VARIABLE] = variable
+
+
+def check(uri: str) -> None:
+    """OSError or sqlite3.Error where a SQLite database cannot be used; MLflow itself would try for two minutes."""
+    database = _database(uri)
+    if database is None:
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    for path in (database.parent, database):
+        if path.exists() and not os.access(path, os.W_OK):
+            raise PermissionError(f"no permission to write {path}")
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        connection.execute("SELECT name FROM sqlite_master LIMIT 1").fetchall()
 
 
 def artifact_place(uri: str, experiment: str) -> str | None:

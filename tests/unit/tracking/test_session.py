@@ -235,6 +235,17 @@ def test_a_deleted_experiment_is_an_error_that_says_so(uri: str, client: MlflowC
     assert mlflow.active_run() is None
 
 
+def test_a_database_that_cannot_be_used_is_an_error_at_once(uri: str, tmp_path: Path) -> None:
+    (tmp_path / "mlflow.db").write_text("no database at all" * 100)
+    (tmp_path / "file").write_text("")
+    for path, reason in (("mlflow.db", "file is not a database"), ("file/mlflow.db", "Not a directory|File exists")):
+        with (
+            pytest.raises(ConfigError, match=rf"MLflow at sqlite:.*{path} cannot be used: .*({reason})"),
+            track(tracking_uri=f"sqlite:///{tmp_path}/{path}"),
+        ):
+            pass
+
+
 def test_an_mlflow_that_cannot_be_used_is_an_error_without_its_password(uri: str, tmp_path: Path) -> None:
     with (
         pytest.raises(ConfigError, match=r"MLflow at nonsense://\*\*\*@host cannot be used"),

@@ -25,7 +25,8 @@ def bucketed_batches(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: 
     order = rng.permutation(len(lengths))
     stretch = 50 * batch_size
     pieces = [order[start : start + stretch] for start in range(0, len(order), stretch)]
-    order = np.concatenate([piece[np.argsort(lengths[piece], kind="stable")] for piece in pieces])
+    if pieces:
+        order = np.concatenate([piece[np.argsort(lengths[piece], kind="stable")] for piece in pieces])
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     return [batches[i] for i in rng.permutation(len(batches))]
 

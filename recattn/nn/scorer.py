@@ -49,7 +49,7 @@ class Scorer(nn.Module):
     """Retrieval, attention and deep score: each is the one before plus a term.
 
     - retrieval: s_t . e_c + b_c
-    - attention: + sum over heads of attn_ch . (U_h e_c)
+    - attention: + sum over heads of attn_ch . (U_h Norm e_c)
     - deep: + w . r^m, r^0 = e_c + user and context, r^l by `DeepLayer`
 
     No score depends on the other candidates. U and w start at zero, so that training starts from the retrieval score.
@@ -92,6 +92,7 @@ class Scorer(nn.Module):
         self.attention = self.attention_out = None
         if config.score != "retrieval":
             self.attention = TargetAttention(dim, heads, timed=timed)
+            self.attention_norm = nn.LayerNorm(dim)
             self.attention_out = nn.Linear(dim, dim, bias=False)
             nn.init.zeros_(self.attention_out.weight)
         layers = config.deep_layers if config.score == "deep" else 0
@@ -179,10 +180,11 @@ class Scorer(nn.Module):
         return torch.einsum("rd,rsd->rs", states_RD, items) + biases
 
     def attention_term(self, prefixes: Prefixes, items: Tensor) -> Tensor:
-        """sum over heads of attn_ch . (U_h e_c), [R, S]."""
+        """sum over heads of attn_ch . (U_h Norm e_c), with queries of Norm e_c too, [R, S]."""
         assert self.attention is not None
         assert self.attention_out is not None
         assert prefixes.attention_keys is not None
+        items = self.attention_norm(items)
         found_RSD = self.attention(items, prefixes.attention_keys, prefixes.view)
         return (found_RSD * self.attention_out(items)).sum(dim=-1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from recattn.config import FeatureSpec
 from recattn.dataset.features import FittedFeatures
 from recattn.errors import ConfigError
 from recattn.inference.model import Blueprint, FittedModel
@@ -19,6 +20,8 @@ def warm_scorer(known: FittedModel, plan: Blueprint) -> Scorer:
     """
     if known.blueprint.config != plan.config:
         raise ConfigError("warm_start needs the ModelConfig the model was fitted with. Set warm_start=False.")
+    if _specs(known.blueprint) != _specs(plan):
+        raise ConfigError("warm_start needs the features the model was fitted with. Set warm_start=False.")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.train.seed)
         scorer = plan.build()
@@ -35,6 +38,10 @@ def warm_scorer(known: FittedModel, plan: Blueprint) -> Scorer:
         new[name].copy_(old[name])
     scorer.load_state_dict(new)
     return scorer
+
+
+def _specs(plan: Blueprint) -> tuple[tuple[FeatureSpec, ...], ...]:
+    return plan.table.fitted.specs, plan.users.specs, plan.context.specs
 
 
 def _rows(known: Blueprint, plan: Blueprint) -> dict[str, tuple[Tensor, Tensor]]:

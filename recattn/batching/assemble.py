@@ -95,7 +95,7 @@ class Assembler:
         return TruthBatch(
             requests=self.requests(requests, with_candidates=False),
             seen=seen,
-            truth=torch.from_numpy(np.where(real, np.maximum(codes, 0), 0).astype(np.int64)),
+            truth=torch.from_numpy(np.where(real, codes, 0).astype(np.int64)),
         )
 
     def seen(self, requests: Requests) -> Tensor:
@@ -126,7 +126,7 @@ class Assembler:
         if times is None:
             return None
         if self.config.request_time == "given" and given is not None:
-            return torch.from_numpy(np.asarray(given, dtype=np.int64))
+            return torch.from_numpy(np.array(given, dtype=np.int64))
         if not len(times):
             return torch.zeros(len(starts), dtype=torch.int64)
         return torch.from_numpy(np.where(stops > starts, times[np.maximum(stops - 1, 0)], 0).astype(np.int64))

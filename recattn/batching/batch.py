@@ -57,4 +57,4 @@ class TruthBatch(NamedTuple):
 
     requests: RequestBatch
     seen: Tensor  # int64 [B, N], items not to be recommended, 0 = padding
-    truth: Tensor  # int64 [B, M], 0 = padding
+    truth: Tensor  # int64 [B, M], 0 = padding, -1 = outside the catalog: a miss

@@ -58,11 +58,27 @@ class LitScorer(L.LightningModule):
             return
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss became {float(loss)} at epoch {self.current_epoch}, step {batch_idx}. Try a lower "
-                f"learning_rate (now {self.train_config.learning_rate:g}), more warmup_steps, or a smaller clip_norm."
+                f"the loss became {float(loss)} at epoch {self.current_epoch}, step {batch_idx}. {self._advice()}"
             )
 
+    def on_train_epoch_end(self) -> None:
+        self._check_weights()
+
+    def _check_weights(self) -> None:
+        """No checkpoint is written of weights that are not numbers: these would be the last good ones."""
+        broken = [name for name, weight in self.scorer.named_parameters() if not torch.isfinite(weight).all()]
+        if broken:
+            raise TrainingError(
+                f"{len(broken)} weights (first: {broken[0]}) are no longer finite at the end of epoch "
+                f"{self.current_epoch}. {self._advice()}"
+            )
+
+    def _advice(self) -> str:
+        rate = self.train_config.learning_rate
+        return f"Try a lower learning_rate (now {rate:g}), more warmup_steps, or a smaller clip_norm."
+
     def on_validation_epoch_start(self) -> None:
+        self._check_weights()
         codes = torch.nonzero(self.scorer.items.trainable).squeeze(1)
         self._catalog = CatalogView.of(self.scorer, codes)
 
@@ -75,7 +91,7 @@ class LitScorer(L.LightningModule):
     def _log_ranking(self, batch: TruthBatch, stage: Stage, prefix: str, *, with_recall: bool = True) -> None:
         best = self.rank(batch, stage)
         hits = ((best[:, :, None] == batch.truth[:, None]) & (best[:, :, None] > 0)).any(dim=2).cpu().numpy()
-        counts = (batch.truth > 0).sum(dim=1).cpu().numpy()
+        counts = (batch.truth != 0).sum(dim=1).cpu().numpy()
         name = f"{prefix}_ndcg_at_10" if "/" in prefix else f"{prefix}/ndcg_at_10"
         self._log_mean(name, ndcg(hits, counts, K))
         if with_recall:
@@ -126,6 +142,6 @@ class LitScorer(L.LightningModule):
         """The trainer's own clipping where it has one, else to `clip_norm`."""
         self.clip_gradients(
             optimizer,
-            gradient_clip_val=gradient_clip_val or self.train_config.clip_norm,
+            gradient_clip_val=self.train_config.clip_norm if gradient_clip_val is None else gradient_clip_val,
             gradient_clip_algorithm=gradient_clip_algorithm or "norm",
         )

@@ -142,7 +142,7 @@ def _validation(
     part = (np.arange(len(log)) >= len(train)).astype(np.int8)
     split = Split(log, part, None, None, config.time, config.ties, leaks=False)
     requests, truth = (ask("valid", settings.valid_target) for ask in (split.requests, split.truth))
-    truth = truth[~truth[SEEN]]
+    truth = truth[~truth[SEEN]].drop_duplicates([REQUEST, ITEM])
     requests = requests[requests[REQUEST].isin(truth[REQUEST])]
     if not len(requests):
         raise DataError("valid holds nothing new: all its items were seen before by their users. Give another valid.")

@@ -18,10 +18,14 @@ class TellObservers(Callback):
     def __init__(self, observers: Sequence[Observer]) -> None:
         self.observers = observers
         self.curve: list[dict[str, float]] = []
+        self._validated: int | None = None  # the last epoch with a validation
+
+    def on_validation_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        self._validated = trainer.current_epoch
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         values = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        if trainer.current_epoch + 1 < trainer.max_epochs and not self._validated(trainer):
+        if self._validated != trainer.current_epoch:  # Lightning keeps the values of the validation before
             values = {name: value for name, value in values.items() if not name.startswith("valid/")}
         self.curve.append({"epoch": trainer.current_epoch} | values)
         if trainer.is_global_zero:
@@ -34,15 +38,25 @@ class TellObservers(Callback):
     def load_state_dict(self, state_dict: Mapping[str, list[dict[str, float]]]) -> None:
         self.curve = list(state_dict["curve"])
 
-    @staticmethod
-    def _validated(trainer: L.Trainer) -> bool:
-        every = trainer.check_val_every_n_epoch or 1
-        return (trainer.current_epoch + 1) % every == 0
+
+class Patience(EarlyStopping):
+    """Early stopping that stays stopped when the fit it ended is resumed."""
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        if self.wait_count >= self.patience:
+            trainer.should_stop = True
 
 
 def keepers(folder: str, train: TrainConfig, *, validated: bool) -> list[Callback]:
     """`last.ckpt` after every epoch; with validation `best.ckpt` by NDCG@10, and early stopping."""
-    last = ModelCheckpoint(folder, filename="last", save_top_k=1, every_n_epochs=1, enable_version_counter=False)
+    last = ModelCheckpoint(
+        folder,
+        filename="last",
+        save_top_k=1,
+        every_n_epochs=1,
+        enable_version_counter=False,
+        save_on_train_epoch_end=True,
+    )
     if not validated:
         return [last]
     best = ModelCheckpoint(
@@ -55,5 +69,5 @@ def keepers(folder: str, train: TrainConfig, *, validated: bool) -> list[Callbac
         auto_insert_metric_name=False,
         save_on_train_epoch_end=False,
     )
-    stop = EarlyStopping(MONITOR, mode="max", patience=train.patience, check_on_train_epoch_end=False)
+    stop = Patience(MONITOR, mode="max", patience=train.patience, check_on_train_epoch_end=False)
     return [best, *([stop] if train.patience else []), last]

@@ -7,11 +7,9 @@ import hashlib
 import json
 import logging
 import shutil
-import sys
 import tempfile
 import time
-import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,7 +17,7 @@ from typing import Any
 import lightning as L
 import torch
 
-from recattn.config import TrainConfig, to_dict
+from recattn.config import to_dict
 from recattn.errors import ArtifactError, ConfigError, TrainingError
 from recattn.inference.model import FittedModel
 from recattn.nn.scorer import Scorer
@@ -28,6 +26,7 @@ from recattn.training.callbacks import TellObservers, keepers
 from recattn.training.data_module import DataModule
 from recattn.training.lit_scorer import LitScorer
 from recattn.training.prepare import FitData
+from recattn.training.trainer import check_unused, make_trainer, quiet_lightning
 
 log = logging.getLogger("recattn")
 
@@ -61,7 +60,8 @@ def fit_scorer(
         resume: Go on from `last.ckpt` there, if there is one: same batches, same weights as if undisturbed.
 
     Raises:
-        ConfigError: The folder holds a fit and `resume` is false, or the fit of other data or settings.
+        ConfigError: The folder holds a fit and `resume` is false, or the fit of other data or settings; or the
+            trainer has been used for another fit.
         TrainingError: The loss is not a number. The last good checkpoint is kept; the message names it.
     """
     temporary = tempfile.mkdtemp(prefix="recattn-") if checkpoint_dir is None else None
@@ -75,15 +75,17 @@ def fit_scorer(
         tell = TellObservers(observers)
         callbacks = [tell, *keepers(str(folder), plan.train, validated=data.validation is not None)]
         given = trainer
-        trainer = given or _trainer(data, folder)
+        trainer = make_trainer(plan.train, folder) if given is None else given
+        if start is None:
+            check_unused(trainer)
         own = list(trainer.callbacks)  # type: ignore[attr-defined]
-        trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
         _keep_states(folder, observers)
         if data.validation is not None:
             log.info(validation_cost(lit, module))
         try:
+            trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
             with quiet_lightning() if given is None else contextlib.nullcontext():
-                trainer.fit(lit, datamodule=module, ckpt_path=start, weights_only=True)
+                trainer.fit(lit, datamodule=module, ckpt_path=start)
             if trainer.interrupted:
                 raise KeyboardInterrupt
         except TrainingError as error:
@@ -121,43 +123,6 @@ def validation_cost(lit: LitScorer, module: DataModule) -> str:
     return (
         f"a validation ranks {items:,} items for {len(validation.requests):,} requests; "
         f"about {seconds:.1f} s on this processor"
-    )
-
-
-@contextlib.contextmanager
-def quiet_lightning() -> Iterator[None]:
-    """Without Lightning's hints on devices, other products and our loaders."""
-    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero")]
-    levels = [logger.level for logger in loggers]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module=r"lightning\..*")
-        for logger in loggers:
-            logger.setLevel(logging.WARNING)
-        try:
-            yield
-        finally:
-            for logger, level in zip(loggers, levels, strict=True):
-                logger.setLevel(level)
-
-
-def _trainer(data: FitData, folder: Path) -> L.Trainer:
-    settings = data.blueprint.train
-    with quiet_lightning():
-        return _make_trainer(settings, folder)
-
-
-def _make_trainer(settings: TrainConfig, folder: Path) -> L.Trainer:
-    return L.Trainer(
-        max_epochs=settings.max_epochs,
-        accelerator="auto",
-        devices=1,
-        logger=False,
-        enable_progress_bar=sys.stderr.isatty(),
-        enable_model_summary=False,
-        enable_checkpointing=False,  # ours are added for the fit
-        num_sanity_val_steps=0,
-        check_val_every_n_epoch=settings.valid_every,
-        default_root_dir=str(folder),
     )
 
 

@@ -1,0 +1,58 @@
+"""The Lightning trainer of a fit."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import lightning as L
+
+from recattn.config import TrainConfig
+from recattn.errors import ConfigError
+
+
+def make_trainer(settings: TrainConfig, folder: Path) -> L.Trainer:
+    """A trainer for the best device there is; with validation it validates at least once."""
+    with quiet_lightning():
+        return L.Trainer(
+            max_epochs=settings.max_epochs,
+            accelerator="auto",
+            devices=1,
+            logger=False,
+            enable_progress_bar=sys.stderr.isatty(),
+            enable_model_summary=False,
+            enable_checkpointing=False,  # ours are added for the fit
+            num_sanity_val_steps=0,
+            check_val_every_n_epoch=min(settings.valid_every, settings.max_epochs),
+            default_root_dir=str(folder),
+        )
+
+
+def check_unused(trainer: L.Trainer) -> None:
+    """ConfigError for a trainer that has trained: Lightning would go on after its last epoch, not anew."""
+    epochs = trainer.fit_loop.epoch_progress.current.processed
+    if epochs:
+        raise ConfigError(
+            f"this trainer has been used: it stands after epoch {epochs - 1} and would not train anew. "
+            "Pass a fresh L.Trainer for each fit."
+        )
+
+
+@contextlib.contextmanager
+def quiet_lightning() -> Iterator[None]:
+    """Without Lightning's hints on devices, other products and our loaders."""
+    loggers = [logging.getLogger(name) for name in ("lightning.pytorch", "lightning.pytorch.utilities.rank_zero")]
+    levels = [logger.level for logger in loggers]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module=r"lightning\..*")
+        for logger in loggers:
+            logger.setLevel(logging.WARNING)
+        try:
+            yield
+        finally:
+            for logger, level in zip(loggers, levels, strict=True):
+                logger.setLevel(level)

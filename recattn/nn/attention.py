@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.functional import scaled_dot_product_attention
 
 from recattn.nn.bias import RecencyBias
+from recattn.nn.dropout import Dropout
 
 
 class SelfAttention(nn.Module):
@@ -22,7 +23,7 @@ class SelfAttention(nn.Module):
 
     def __init__(self, dim: int, num_heads: int, *, dropout: float = 0.0) -> None:
         super().__init__()
-        self.num_heads, self.dropout = num_heads, dropout
+        self.num_heads, self.dropout = num_heads, Dropout(dropout)
         self.project = nn.Linear(dim, 3 * dim, bias=False)
         self.join = nn.Linear(dim, dim, bias=False)
 
@@ -30,12 +31,18 @@ class SelfAttention(nn.Module):
         """Outputs [B, T, D]; at padded places they mean nothing."""
         length = x_BTD.shape[1]
         q_BHTK, k_BHTK, v_BHTK = (split_heads(x, self.num_heads) for x in self.project(x_BTD).chunk(3, dim=-1))
-        causal = torch.ones(length, length, dtype=torch.bool, device=x_BTD.device).tril()
-        itself = torch.eye(length, dtype=torch.bool, device=x_BTD.device)
-        allowed = (causal & mask_BT[:, None, None, :]) | itself
-        bias = torch.where(allowed, bias_BHTT, -torch.inf).to(q_BHTK.dtype)
-        rate = self.dropout if self.training else 0.0
-        out_BHTK = scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, attn_mask=bias, dropout_p=rate)
+        future = torch.ones(length, length, dtype=torch.bool, device=x_BTD.device).triu(1)
+        bias = bias_BHTT.masked_fill(future, -torch.inf)
+        if has_holes(mask_BT):  # padding on the right is in the future of all that is real
+            itself = torch.eye(length, dtype=torch.bool, device=x_BTD.device)
+            bias = bias.masked_fill(~(mask_BT[:, None, None, :] | itself), -torch.inf)
+        bias = bias.to(q_BHTK.dtype)
+        if self.training:  # the fused kernels have no gradient for a bias
+            logits = (q_BHTK * q_BHTK.shape[-1] ** -0.5) @ k_BHTK.transpose(-1, -2) + bias
+            out_BHTK = self.dropout(logits.softmax(dim=-1)) @ v_BHTK
+        else:
+            bias = bias.expand(len(x_BTD), -1, -1, -1)
+            out_BHTK = scaled_dot_product_attention(q_BHTK, k_BHTK, v_BHTK, attn_mask=bias)
         return self.join(out_BHTK.transpose(1, 2).flatten(2))
 
 
@@ -106,3 +113,8 @@ def split_heads(x: Tensor, num_heads: int) -> Tensor:
     """[(B,) T, D] -> [B, H, T, K]; a missing first axis becomes 1."""
     x = x if x.dim() == 3 else x.unsqueeze(0)
     return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
+
+
+def has_holes(mask_BT: Tensor) -> bool:
+    """Whether a place that is not real comes before one that is."""
+    return bool((mask_BT[:, 1:] & ~mask_BT[:, :-1]).any())

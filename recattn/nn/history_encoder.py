@@ -8,13 +8,14 @@ from torch import Tensor, nn
 from recattn.batching.batch import HistoryBatch
 from recattn.nn.attention import SelfAttention
 from recattn.nn.bias import TIME_BUCKETS, RelativeBias, time_bucket
+from recattn.nn.dropout import Dropout
 
 
 class FeedForward(nn.Sequential):
     """Linear, GELU, dropout, linear: [..., D] -> [..., D]."""
 
     def __init__(self, dim: int, *, factor: int = 4, dropout: float = 0.0) -> None:
-        super().__init__(nn.Linear(dim, factor * dim), nn.GELU(), nn.Dropout(dropout), nn.Linear(factor * dim, dim))
+        super().__init__(nn.Linear(dim, factor * dim), nn.GELU(), Dropout(dropout), nn.Linear(factor * dim, dim))
 
 
 class Block(nn.Module):
@@ -26,7 +27,7 @@ class Block(nn.Module):
         self.attention = SelfAttention(dim, num_heads, dropout=dropout)
         self.norm_feed_forward = nn.LayerNorm(dim)
         self.feed_forward = FeedForward(dim, dropout=dropout)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def forward(self, x_BTD: Tensor, mask_BT: Tensor, bias_BHTT: Tensor) -> Tensor:
         x_BTD = x_BTD + self.dropout(self.attention(self.norm_attention(x_BTD), mask_BT, bias_BHTT))
@@ -71,7 +72,7 @@ class HistoryEncoder(nn.Module):
                 nn.init.normal_(table.weight, std=0.02)
         self.blocks = nn.ModuleList(Block(dim, num_heads, dropout=dropout) for _ in range(num_layers))
         self.biases = nn.ModuleList(RelativeBias(num_heads, max_history, timed=timed) for _ in range(num_layers))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm = nn.LayerNorm(dim)
         self.scale = dim**0.5
 

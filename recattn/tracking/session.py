@@ -157,6 +157,7 @@ def _alive(run: Run, *, keep: bool) -> Iterator[None]:
         yield
     finally:
         done.set()
+        thread.join(timeout=5)
         if not keep:
             with _forgiven("remove its heartbeat"):
                 MlflowClient(run.tracking_uri).delete_tag(run.id, stale.HEARTBEAT)

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import mlflow
@@ -132,6 +133,15 @@ def test_a_killed_processs_run_is_closed_by_the_next_track(uri: str, client: Mlf
     assert ended.info.status == "FAILED"
     assert ended.data.tags["recattn.closed_as"] == "stale"
     assert ended.info.end_time <= client.get_run(run.id).info.start_time
+
+
+def test_a_run_gives_signs_of_life_between_distant_metrics(uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    beaten = threading.Event()
+    monkeypatch.setattr("recattn.tracking.stale.BEAT_SECONDS", 0.01)
+    monkeypatch.setattr(Run, "beat", lambda run: beaten.set())
+    with track("session", tracking_uri=uri):
+        assert beaten.wait(30)
+    assert "recattn-heartbeat" not in {thread.name for thread in threading.enumerate()}
 
 
 def resumable(folder: Path, state: object) -> Path:

@@ -19,6 +19,7 @@ from recattn.inference.cascade import Cascade, CatalogView, rank_catalog
 from recattn.nn.scorer import Scorer
 
 BUDGET = 48 * 2**20  # floats alive at a time
+MOST = 512  # requests at a time
 
 
 class Predictor:
@@ -120,17 +121,17 @@ class Predictor:
 
     def _chunks(self, lengths: np.ndarray, counts: np.ndarray) -> Iterator[np.ndarray]:
         """Rows of requests of similar size, as many at a time as the budget holds."""
-        dim, most = self.scorer.config.dim, self.scorer.config.max_history
-        lengths = np.minimum(lengths, most)
-        order = np.lexsort((lengths, counts))
-        floats = (np.maximum(counts, 1) * dim * 8 + lengths * (dim * 16 + lengths * self.scorer.config.num_heads * 2))[
-            order
-        ]
+        config = self.scorer.config
+        lengths = np.minimum(lengths, config.max_history)
+        history = lengths * (16 * config.dim + 2 * config.num_heads * lengths)
+        floats = np.maximum(8 * config.dim * counts + history, 1)
+        order = np.argsort(floats, kind="stable")
         start = 0
         while start < len(order):
-            size = int(min(max(1, BUDGET // max(1, floats[min(start + 511, len(order) - 1)])), 512))
-            yield order[start : start + size]
-            start += size
+            largest = floats[order[min(start + MOST, len(order)) - 1]]
+            stop = start + int(np.clip(BUDGET // largest, 1, MOST))
+            yield order[start:stop]
+            start = stop
 
     @contextlib.contextmanager
     def ready(self) -> Iterator[None]:

@@ -12,13 +12,15 @@ from torch import Tensor, nn
 from recattn.batching.batch import FeatureBatch
 
 COLD_ROW = 1
+UNSEEN = 1  # code of a value that was not there when the features were fitted
 
 
 class FeatureEncoder(nn.Module):
     """Sum of the embeddings of a row's attributes: [n, columns ...] -> [n, D].
 
-    A categorical value has an embedding; the values of a multi-valued column are averaged (none: zero); numbers and
-    their missing flags go through one linear map. Values unseen in training keep a zero embedding.
+    A categorical value has an embedding; the known values of a multi-valued column are averaged (none: zero); numbers
+    and their missing flags go through one linear map. Values unseen in training count as zero, also while items that
+    have them stand as negatives in a softmax over the catalog.
 
     Args:
         categorical: Size of each categorical column's code space (0 = missing, 1 = unseen).
@@ -42,7 +44,12 @@ class FeatureEncoder(nn.Module):
             total = total + embedding(features.categorical[:, column])
         for embedding, values, offsets in zip(self.multi, features.multi_values, features.multi_offsets, strict=True):
             total = total + nn.functional.embedding_bag(
-                values, embedding.get_parameter("weight"), offsets, mode="mean", include_last_offset=True
+                values,
+                embedding.get_parameter("weight"),
+                offsets,
+                mode="mean",
+                include_last_offset=True,
+                padding_idx=UNSEEN,
             )
         if self.numeric is not None:
             total = total + self.numeric(features.numeric)
@@ -145,8 +152,8 @@ def _gather(values: Tensor, offsets: Tensor, rows: Tensor) -> tuple[Tensor, Tens
 
 
 def _embedding(size: int, dim: int) -> nn.Embedding:
-    embedding = nn.Embedding(size, dim)
+    embedding = nn.Embedding(size, dim, padding_idx=UNSEEN)
     nn.init.normal_(embedding.weight, std=0.02)
     with torch.no_grad():
-        embedding.weight[1].zero_()
+        embedding.weight[UNSEEN].zero_()
     return embedding

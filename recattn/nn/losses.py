@@ -56,7 +56,8 @@ def full_softmax_loss(x_PD: Tensor, items_ND: Tensor, biases_N: Tensor, targets_
         biases_N: Item biases; -inf leaves an item out.
         targets_P: int64, row of `items_ND` that is right.
     """
-    return _ChunkedCrossEntropy.apply(x_PD, items_ND, biases_N, targets_P)
+    with torch.autocast(x_PD.device.type, enabled=False):  # mixed precision: the sums need float32
+        return _ChunkedCrossEntropy.apply(x_PD.float(), items_ND.float(), biases_N.float(), targets_P)
 
 
 def sampled_softmax_loss(target_logits_P: Tensor, logits_PS: Tensor, log_counts_S: Tensor, hits_PS: Tensor) -> Tensor:

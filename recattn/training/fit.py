@@ -26,7 +26,7 @@ from recattn.training.callbacks import TellObservers, keepers
 from recattn.training.data_module import DataModule
 from recattn.training.lit_scorer import LitScorer
 from recattn.training.prepare import FitData
-from recattn.training.trainer import check_unused, make_trainer, quiet_lightning
+from recattn.training.trainer import check_unused, interruptible, make_trainer, quiet_lightning
 
 log = logging.getLogger("recattn")
 
@@ -84,14 +84,16 @@ def fit_scorer(
             log.info(validation_cost(lit, module))
         try:
             trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
-            with quiet_lightning() if given is None else contextlib.nullcontext():
+            with interruptible(trainer), quiet_lightning() if given is None else contextlib.nullcontext():
                 trainer.fit(lit, datamodule=module, ckpt_path=start)
-            if trainer.interrupted:
-                raise KeyboardInterrupt
         except TrainingError as error:
-            kept = [path.name for path in (folder / "best.ckpt", folder / "last.ckpt") if path.exists()]
-            where = f"The last good checkpoint is {folder / kept[0]}." if kept else "There is no good checkpoint yet."
+            kept = [path for path in (folder / "best.ckpt", folder / "last.ckpt") if path.exists()]
+            where = f"The last good checkpoint is {kept[0]}." if kept else "There is no good checkpoint yet."
             raise TrainingError(f"{error} {where}") from None
+        except BaseException:
+            if temporary is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
         finally:
             trainer.callbacks[:] = own  # type: ignore[attr-defined]
     best = folder / "best.ckpt"

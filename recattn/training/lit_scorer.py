@@ -58,7 +58,7 @@ class LitScorer(L.LightningModule):
             return
         if not torch.isfinite(loss):
             raise TrainingError(
-                f"the loss became {float(loss)} at epoch {self.current_epoch}, step {batch_idx}. {self._advice()}"
+                f"the loss became {loss.item()} at epoch {self.current_epoch}, step {batch_idx}. {self._advice()}"
             )
 
     def on_train_epoch_end(self) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -40,6 +42,21 @@ def check_unused(trainer: L.Trainer) -> None:
             f"this trainer has been used: it stands after epoch {epochs - 1} and would not train anew. "
             "Pass a fresh L.Trainer for each fit."
         )
+
+
+@contextlib.contextmanager
+def interruptible(trainer: L.Trainer) -> Iterator[None]:
+    """KeyboardInterrupt stays one: Lightning makes an exit of it, and leaves the process deaf to later ones."""
+    handler = signal.getsignal(signal.SIGINT)
+    try:
+        yield
+    except SystemExit:
+        if trainer.interrupted:
+            raise KeyboardInterrupt from None
+        raise
+    finally:
+        if handler is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGINT, handler)
 
 
 @contextlib.contextmanager

@@ -167,7 +167,7 @@ def test_features_need_their_frame(prepare: Any) -> None:
 
 def test_a_store_must_suit_the_model(prepare: Any) -> None:
     store = HistoryStore.from_frame(LOG, Vocabulary("item_id", ["x", "y", "z"]))
-    with pytest.raises(DataError, match="the train store has time='timestamp', ModelConfig.time is 'order'"):
+    with pytest.raises(DataError, match=r"the train store has time='timestamp', ModelConfig\.time is 'order'"):
         prepare(store, time="order")
     with pytest.raises(DataError, match=r"the train store has no extra column 'device' for the context features"):
         prepare(store, context_by=(Categorical("device"),))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -26,12 +27,12 @@ class World:
     items: pd.DataFrame  # the circle's items with two that nobody touched, i12 and i13
     users: pd.DataFrame  # all but the last user
 
-    @property
+    @cached_property
     def train(self) -> pd.DataFrame:
         """Everyone's first 7 interactions."""
         return self.log[self.log["timestamp"] < START + 7 * 3600].reset_index(drop=True)
 
-    @property
+    @cached_property
     def valid(self) -> pd.DataFrame:
         """Everyone's last 2 interactions."""
         return self.log[self.log["timestamp"] >= START + 7 * 3600].reset_index(drop=True)

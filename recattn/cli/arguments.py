@@ -1,0 +1,120 @@
+"""A command's options: read off its function, filled from YAML, then from the command line."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import inspect
+import re
+import typing
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
+
+from recattn.errors import ConfigError, nearest
+
+Command = Callable[..., None]
+
+
+class UsageError(ConfigError):
+    """The command line or the YAML file does not fit the command."""
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:
+        raise UsageError(message) from ex
+
+
+def parse(name: str, command: Command, given: Sequence[str]) -> dict[str, Any]:
+    """Keyword arguments for `command`, from `--config FILE.yaml`, then the options.
+
+    A first argument that is no option stands for the command's first parameter. Settings that are dataclasses arrive as
+    such.
+
+    Raises:
+        UsageError: An option, key or value the command does not know; the message names the nearest.
+        SystemExit: `--help` was asked for and printed.
+    """
+    first = next(iter(inspect.signature(command).parameters))
+    if given and not given[0].startswith("-"):
+        given = [f"--{first}", *given]
+    parser = _parser(name, command)
+    try:
+        values = parser.parse_args(list(given)).as_dict()
+    except UsageError as error:
+        raise UsageError(f"{_clean(str(error), command)} See recattn {name} --help.") from error
+    hints = typing.get_type_hints(command)
+    return {
+        key: hints[key](**value) if dataclasses.is_dataclass(hints[key]) else value
+        for key, value in values.items()
+        if key in hints
+    }
+
+
+def keys_of(command: Command) -> Iterator[str]:
+    """Every key of the command: `k`, `model`, `model.dim` ..."""
+    yield "config"
+    for key, kind in typing.get_type_hints(command).items():
+        if key != "return":
+            yield key
+        if dataclasses.is_dataclass(kind):
+            yield from (f"{key}.{field.name}" for field in dataclasses.fields(kind))
+
+
+def speak_cli(message: str, command: Command) -> str:
+    """A message of the library with its remedies as options: `pass overwrite=True` becomes `pass --overwrite`."""
+    keys = set(keys_of(command))
+
+    def option(found: re.Match[str]) -> str:
+        word, key, value = found.groups()
+        if key not in keys:
+            return found[0]
+        inner = re.fullmatch(r"\{'(\w+)': ('?)(.+?)\2\}", value)
+        if inner:
+            return f"{word} --{key}.{inner[1]} {inner[3]}"
+        return f"{word} --{key}" if value == "True" else f"{word} --{key} {value.strip(chr(39)).lower()}"
+
+    return re.sub(r"\b([Pp]ass) (\w+)=(\{[^}]*\}|'[^']*'|\w+)", option, message)
+
+
+def _parser(name: str, command: Command) -> _Parser:
+    text = inspect.getdoc(command) or ""
+    parser = _Parser(
+        prog=f"recattn {name}",
+        usage=f"recattn {name} [--config FILE.yaml] [options]",
+        description=text.partition("\n\nArgs:")[0],
+        formatter_class=_Help,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--config", action="config", help="YAML file with any of the options below; they override it.")
+    parser.add_function_arguments(command, as_group=False)
+    for action in parser._actions:
+        if getattr(action, "_typehint", None) is bool:  # a bare `--overwrite` is true
+            action.nargs, action.const = "?", True
+    return parser
+
+
+class _Help(DefaultHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    """Types and defaults beside the options; the lines of the description as they are."""
+
+
+def _clean(message: str, command: Command) -> str:
+    """jsonargparse's message in one line, with the nearest of what would have been right."""
+    message = re.sub(r'Parser key "([\w.]+)":\s*', r"--\1: ", message)
+    message = re.sub(r"<class '(\w+)'>", r"\1", message).replace("typing.", "")
+    message = " ".join(message.split()).rstrip(".")
+    union = re.match(r"(--[\w.]+): .*Subtypes: \[(.+)\] Errors: .*Given value: (.+)", message)
+    if union:
+        message = f"{union[1]} must be {union[2].replace('NoneType', 'null').replace(', ', ' or ')}, got {union[3]!r}"
+    return f"{message}.{_hint(message, list(keys_of(command)))}"
+
+
+def _hint(message: str, keys: Sequence[str]) -> str:
+    choices = re.search(r"Literal\[(.+?)\].*value: (\S+)", message)
+    if choices:
+        return nearest(choices[2], re.findall(r"'(\w+)'", choices[1]))
+    inside = re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message)
+    wrong = [".".join(inside.groups())] if inside else re.findall(r"--([\w.]+)|[\"']([\w.]+)[\"']", message)
+    names = [name if isinstance(name, str) else next(filter(None, name)) for name in wrong]
+    return next((found for name in names if name not in keys and (found := nearest(name, keys))), "")

@@ -1,0 +1,94 @@
+"""`recattn recommend`: the best items for users, in a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from recattn.cli.console import working
+from recattn.cli.data import as_ids, is_path, read_given, read_table, read_who
+from recattn.cli.files import check_file, deliver
+from recattn.cli.serving import open_all
+from recattn.cli.settings import Columns
+from recattn.config import Stage
+from recattn.schema import check_k, require
+from recattn.schema.columns import ITEM
+from recattn.schema.times import Unit
+
+if TYPE_CHECKING:
+    from recattn.recommender import Recommender
+
+COLUMNS = Columns()
+
+
+def run(
+    model: str,
+    history: str,
+    users: str | list[Any] | None = None,
+    out: str | None = None,
+    k: int = 10,
+    candidates: str | list[Any] | None = None,
+    exclude_seen: bool = True,
+    user_features: str | None = None,
+    as_of: str | int | None = None,
+    stage: Stage | None = None,
+    columns: Columns = COLUMNS,
+    unit: Unit = "s",
+    device: str | None = None,
+    threads: int | None = None,
+    tracking_uri: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """List the best items: `[request_id,] user_id, item_id, score, rank`, best first.
+
+    recattn recommend --model model --history log.parquet --users u1,u7 --k 5
+
+    Args:
+        model: Model folder, or a model in MLflow: `models:/name@alias`, `runs:/id/model`.
+        history: Interactions: a file, or a store of `recattn prepare`.
+        users: Ids (`u1,u7`), or a file of requests with user_id and, where known, request_id, timestamp and context
+            columns. Without it, every user of the history.
+        out: File for the result, .csv or .parquet; without it, stdout.
+        k: Items a user.
+        candidates: Ids of the only items to choose from (`a,b,c`), or a file with an item_id column.
+        exclude_seen: Whether items of the visible history are left out.
+        user_features: File with the attributes of users, for models that use them.
+        as_of: The moment of requests that name none, a date or seconds; just after the end of the history by default.
+        stage: A cheaper score than the model's own.
+        columns: What your files call our columns.
+        unit: What numbers in timestamp count.
+        device: cpu, cuda ...; by default the best there is.
+        threads: Torch threads on the CPU.
+        tracking_uri: The MLflow of a model there.
+        overwrite: Whether to replace the file.
+    """
+    check_k(k)
+    place = check_file(out, overwrite=overwrite)
+    recommender, log = open_all(model, history, columns, unit, tracking_uri=tracking_uri, device=device)
+    who = read_who(users, log, columns, unit=unit, time=recommender.config.time)
+    attributes = read_given(user_features, "users", columns)
+    with working("recommending"):
+        best = recommender.recommend(
+            who,
+            history=log,
+            user_features=attributes,
+            k=k,
+            as_of=as_of,
+            exclude_seen=exclude_seen,
+            candidates=_candidates(candidates, recommender, columns),
+            stage=stage,
+            device=device,
+            threads=threads,
+        )
+    deliver(best, place, "recommendations")
+
+
+def _candidates(given: str | list[Any] | None, model: Recommender, columns: Columns) -> list[Any] | None:
+    if given is None:
+        return None
+    if isinstance(given, str) and is_path(given):
+        frame = read_table(given, "candidates", columns)
+        require(frame, [ITEM], "candidates")
+        return frame[ITEM].tolist()
+    return as_ids(given, pd.Series(model.items.vocabulary.ids), "candidates")

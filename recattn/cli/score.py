@@ -1,0 +1,61 @@
+"""`recattn score`: a file of candidates with their scores."""
+
+from __future__ import annotations
+
+from recattn.cli.console import log, working
+from recattn.cli.data import read_given
+from recattn.cli.files import check_file, deliver
+from recattn.cli.serving import open_all, open_slate
+from recattn.cli.settings import Columns
+from recattn.config import Stage
+from recattn.schema.columns import REASON
+from recattn.schema.times import Unit
+
+COLUMNS = Columns()
+
+
+def run(
+    model: str,
+    slate: str,
+    history: str,
+    out: str | None = None,
+    users: str | None = None,
+    as_of: str | int | None = None,
+    stage: Stage | None = None,
+    columns: Columns = COLUMNS,
+    unit: Unit = "s",
+    device: str | None = None,
+    threads: int | None = None,
+    tracking_uri: str | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Score candidates: the rows of the slate, in order, with `score`, and `reason` where there is something to say.
+
+    recattn score --model model --slate candidates.csv --history log.parquet --out scores.csv
+
+    Args:
+        model: Model folder, or a model in MLflow: `models:/name@alias`, `runs:/id/model`.
+        slate: File with user_id, item_id and, where known, request_id, timestamp and context columns.
+        history: Interactions: a file, or a store of `recattn prepare`. A request sees those before its moment.
+        out: File for the result, .csv or .parquet; without it, stdout.
+        users: File with the attributes of users, for models that use them.
+        as_of: The moment of rows that name none, a date or seconds; just after the end of the history by default.
+        stage: A cheaper score than the model's own.
+        columns: What your files call our columns.
+        unit: What numbers in timestamp count.
+        device: cpu, cuda ...; by default the best there is.
+        threads: Torch threads on the CPU.
+        tracking_uri: The MLflow of a model there.
+        overwrite: Whether to replace the file.
+    """
+    place = check_file(out, overwrite=overwrite)
+    recommender, past = open_all(model, history, columns, unit, tracking_uri=tracking_uri, device=device)
+    frame = open_slate(slate, recommender, columns, unit)
+    attributes = read_given(users, "users", columns)
+    with working(f"scoring {len(frame):,} candidates"):
+        scores = recommender.score(
+            frame, history=past, users=attributes, as_of=as_of, stage=stage, device=device, threads=threads
+        )
+    for reason, count in scores[REASON].value_counts().items():
+        log.info("%s rows: %s", f"{count:,}", reason)
+    deliver(scores, place, "scores")

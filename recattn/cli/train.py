@@ -1,0 +1,190 @@
+"""`recattn train`: from interactions to a judged, saved, tracked model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from recattn.cli.console import NEWS, headline, hushed, log, say, show_table
+from recattn.cli.data import Log, describe, read_given, read_log, read_log_frame
+from recattn.cli.files import check_place
+from recattn.cli.judging import MODEL, Exam, table_of, verdict
+from recattn.cli.kinds import baselines as make_baselines
+from recattn.cli.kinds import features, metrics
+from recattn.cli.progress import EpochLines
+from recattn.cli.settings import Columns, SplitSettings, Tracking
+from recattn.cli.tracked import tracked
+from recattn.config import ModelConfig, TrainConfig
+from recattn.dataset import CleanConfig, Split
+from recattn.dataset import clean as clean_log
+from recattn.dataset.targets import Target
+from recattn.evaluation import NDCG, Report
+from recattn.schema import check_k, read_items, read_users
+from recattn.schema.times import Unit
+
+if TYPE_CHECKING:
+    from recattn.recommender import Recommender
+    from recattn.tracking import Run
+
+COLUMNS, SPLIT, CLEAN, TRACKING = Columns(), SplitSettings(), CleanConfig(), Tracking()
+MODEL_CONFIG, TRAIN_CONFIG = ModelConfig(), TrainConfig()
+BASELINES: list[str | dict[str, Any]] = ["popularity", "item_knn"]
+METRICS = ("ndcg", "recall", "mrr", "coverage")
+
+
+def run(
+    interactions: str,
+    out: str,
+    items: str | None = None,
+    users: str | None = None,
+    columns: Columns = COLUMNS,
+    unit: Unit = "s",
+    split: SplitSettings = SPLIT,
+    clean: CleanConfig = CLEAN,
+    item_features: list[dict[str, Any]] | None = None,
+    user_features: list[dict[str, Any]] | None = None,
+    context_features: list[dict[str, Any]] | None = None,
+    model: ModelConfig = MODEL_CONFIG,
+    train: TrainConfig = TRAIN_CONFIG,
+    checkpoint_dir: str | None = None,
+    resume: bool = False,
+    refit: bool = False,
+    baselines: list[str | dict[str, Any]] = BASELINES,
+    target: Target = "last",
+    k: int = 10,
+    exclude_seen: bool = True,
+    tracking: Tracking = TRACKING,
+    overwrite: bool = False,
+) -> None:
+    """Train a model, judge it on the test part of a split beside baselines, save it, keep the run in MLflow.
+
+    recattn train --config books.yaml --train.max_epochs 5
+
+    Paths are relative to the working directory.
+
+    Args:
+        interactions: CSV or Parquet file (or folder of them), or a store of `recattn prepare`.
+        out: The folder for the model.
+        items: File with a row an item; its items join the catalog.
+        users: File with a row a user.
+        columns: What your files call our columns.
+        unit: What numbers in timestamp count.
+        split: What is held out.
+        clean: What is taken out of the training part, after the split.
+        item_features: Columns of items: `[{kind: multi, column: genres}, {kind: numeric, column: price, log: true}]`;
+            kinds are categorical, multi, numeric.
+        user_features: Columns of users, in the same form.
+        context_features: Columns of the interactions that describe a request, in the same form.
+        model: The scorer.
+        train: How it is trained.
+        checkpoint_dir: Folder for checkpoints; needed to resume.
+        resume: Whether to go on from the last checkpoint there, in the same MLflow run.
+        refit: Whether to train anew on train + validation for the best number of epochs, before the test.
+        baselines: What to beat: popularity, item_knn, recency, or `{kind: popularity, window: 7D}`.
+        target: The test requests: a user's last held-out interaction, each one in turn, or all at once.
+        k: Places of a list that count.
+        exclude_seen: Whether items of a user's history are left out of lists, and of the truth.
+        tracking: The run in MLflow.
+        overwrite: Whether to replace the model folder.
+    """
+    place = check_place(out, overwrite=overwrite)
+    from recattn.recommender import Recommender
+
+    recommender = Recommender(
+        model,
+        train,
+        item_features=features(item_features or [], "item_features"),
+        user_features=features(user_features or [], "user_features"),
+        context_features=features(context_features or [], "context_features"),
+    )
+    rivals, measures = make_baselines(baselines), metrics(METRICS, [check_k(k)])
+
+    item_table, user_table = (read_given(p, w, columns) for p, w in ((items, "items"), (users, "users")))
+    item_frame = None if item_table is None else read_items(item_table)
+    user_frame = None if user_table is None else read_users(user_table)
+    held_out, log_to_fit = _held_out(interactions, columns, unit, split, clean, model)
+    with tracked(tracking, resume_from=checkpoint_dir if resume else None) as kept:
+        if held_out is not None:
+            for rival in rivals.values():  # first, since what is wrong with them should show before the long work
+                rival.fit(held_out.train, items=item_frame, time=model.time, ties=model.ties)
+        recommender.fit(
+            log_to_fit,
+            items=item_frame,
+            users=user_frame,
+            valid=None if held_out is None else held_out.valid,
+            observers=[*([kept] if kept else []), *([] if NEWS.is_terminal else [EpochLines()])],
+            checkpoint_dir=checkpoint_dir,
+            resume=resume,
+            refit=refit,
+        )
+        recommender.save(place, overwrite=overwrite)
+        log.info("the model is in %s", place)
+        reports: dict[str, Report] = {}
+        if held_out is not None:
+            catalog = recommender.items.vocabulary.ids.tolist()
+            exam = Exam(held_out, target, measures, catalog, exclude_seen)
+            best = exam.ask(recommender, user_features=user_frame)
+            reports[MODEL] = exam.judge(best)
+            reports |= {name: exam.judge(exam.ask(rival)) for name, rival in rivals.items()}
+        if kept is not None:
+            _keep(kept, recommender, reports, tracking)
+            if held_out is not None:
+                kept.dataset("test", held_out.test, "test")
+                kept.sample_recommendations(best, _titles(item_frame))
+    _tell(reports, k)
+    _next(out, interactions, kept, model)
+
+
+def _held_out(
+    path: str, columns: Columns, unit: Unit, settings: SplitSettings, clean: CleanConfig, model: ModelConfig
+) -> tuple[Split | None, Log]:
+    """The split, if any, with what to fit on."""
+    found: Log
+    if settings.kind == "none" and clean == CLEAN:
+        found = read_log(path, columns, unit=unit, time=model.time)
+        describe(found, "interactions")
+        return None, found
+    found = read_log_frame(path, columns, unit=unit, time=model.time)
+    describe(found, "interactions")
+    split = None if settings.kind == "none" else settings.cut(found, time=model.time, ties=model.ties)
+    if split is not None:
+        log.info("%r", split)
+        found = split.train
+    if clean != CLEAN:
+        found, counts = clean_log(found, clean)
+        log.info("cleaned train: %s", ", ".join(f"{name} took {n:,} rows" for name, n in counts.items() if n) or "-")
+    return split, found
+
+
+def _keep(kept: Run, recommender: Recommender, reports: Mapping[str, Report], tracking: Tracking) -> None:
+    for name, report in reports.items():
+        kept.log(report, prefix="test" if name == MODEL else f"baseline_{name.replace(' ', '_')}")
+    if reports:
+        kept.artifact("tables/comparison.json", table_of(reports))
+    with hushed():
+        kept.log_model(recommender, registered_model_name=tracking.registered_model_name)
+
+
+def _titles(items: pd.DataFrame | None) -> pd.Series | None:
+    return None if items is None or "title" not in items else items.set_index("item_id")["title"]
+
+
+def _tell(reports: Mapping[str, Report], k: int) -> None:
+    if not reports:
+        return
+    requests = reports[MODEL].policy["requests"]
+    headline(f"test part, {requests:,} requests, full catalog")
+    table = table_of(reports)
+    show_table(table, best=tuple(table.columns[1:]))
+    if len(reports) > 1:
+        say(verdict(reports, NDCG(k).name))
+
+
+def _next(out: str, interactions: str, kept: Run | None, model: ModelConfig) -> None:
+    headline("next")
+    say(f"  recattn recommend --model {out} --history {interactions} --k 10 --out recommendations.csv")
+    say(f"  recattn score --model {out} --history {interactions} --slate candidates.csv --out scores.csv")
+    if kept is not None:
+        say(f"  mlflow ui --backend-store-uri {kept.tracking_uri}     (run {kept.id})")

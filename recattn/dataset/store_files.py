@@ -131,7 +131,7 @@ def write_folder(path: Path, write: Callable[[Path], None], *, overwrite: bool, 
         ArtifactError: The target exists and `overwrite` is false, or the disk refuses.
     """
     path = Path(path)
-    if path.exists() and not overwrite:
+    if _is_there(path) and not overwrite:
         raise ArtifactError(f"{path} already exists. Pass overwrite=True to replace it, or choose another folder.")
     partial, old = path.with_name(f".{path.name}.partial"), path.with_name(f".{path.name}.old")
     try:
@@ -147,11 +147,17 @@ def write_folder(path: Path, write: Callable[[Path], None], *, overwrite: bool, 
     except OSError as error:
         if old.exists() and not path.exists():
             old.rename(path)
-        raise ArtifactError(
-            f"the {what} could not be written to {path}: {error.strerror or error}. Nothing was left there."
-        ) from error
+        left = "What was there is kept" if path.exists() else "Nothing was left there"
+        raise ArtifactError(f"the {what} could not be written to {path}: {error.strerror or error}. {left}.") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise ArtifactError(f"{path} cannot be looked at: {error.strerror or error}.") from error
 
 
 def _plain_extra(name: str, values: np.ndarray) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from pathlib import Path
+from textwrap import shorten
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,9 @@ from recattn.inference.model import Blueprint, FittedModel
 FORMAT = 1
 KIND = "recommender"
 MANIFEST = "manifest.json"
+CONFIG, WEIGHTS, TABLES = "config.json", "weights.safetensors", "tables.safetensors"
+ITEMS, BEHAVIOURS = "items.parquet", "behaviours.parquet"
+NEEDED = (CONFIG, ITEMS, TABLES, WEIGHTS)
 AGAIN = "Save the model again, or fetch a fresh copy."
 
 
@@ -49,15 +53,17 @@ def save_model(model: FittedModel, path: str | Path, *, overwrite: bool = False)
             "context": plan.context.to_dict(),
             "time_scale": plan.time_scale,
         }
-        (folder / "config.json").write_text(json.dumps(config, indent=1))
+        (folder / CONFIG).write_text(json.dumps(config, indent=1))
         weights = {name: tensor.contiguous().cpu() for name, tensor in model.scorer.state_dict().items()}
-        save_tensors(weights, folder / "weights.safetensors")
-        save_arrays(
-            {name: np.ascontiguousarray(array) for name, array in arrays.items()}, folder / "tables.safetensors"
-        )
-        plan.table.vocabulary.save(folder / "items.parquet")
+        tables = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+        try:
+            save_tensors(weights, folder / WEIGHTS)
+            save_arrays(tables, folder / TABLES)
+        except SafetensorError as error:  # what it makes of a full disk
+            raise OSError(str(error)) from error
+        plan.table.vocabulary.save(folder / ITEMS)
         if plan.behaviours is not None:
-            plan.behaviours.save(folder / "behaviours.parquet")
+            plan.behaviours.save(folder / BEHAVIOURS)
         parts = {part.name: _sha256(part) for part in sorted(folder.iterdir())}
         manifest = {"kind": KIND, "format": FORMAT, "parts": parts}
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
@@ -72,47 +78,50 @@ def load_model(path: str | Path) -> FittedModel:
         ArtifactError: No model there, a newer format, a missing, changed or truncated part.
     """
     folder = Path(path)
-    _check(folder)
+    parts = _check(folder)
     try:
-        config = json.loads((folder / "config.json").read_text())
-        table = ItemTable.from_arrays(
-            Vocabulary.load(folder / "items.parquet"), load_arrays(folder / "tables.safetensors"), config["items"]
-        )
-        events = folder / "behaviours.parquet"
+        config = json.loads((folder / CONFIG).read_text())
+        table = ItemTable.from_arrays(Vocabulary.load(folder / ITEMS), load_arrays(folder / TABLES), config["items"])
         plan = Blueprint(
             config=from_dict(ModelConfig, config["model"]),
             train=from_dict(TrainConfig, config["train"]),
             table=table,
-            behaviours=Vocabulary.load(events) if events.exists() else None,
+            behaviours=Vocabulary.load(folder / BEHAVIOURS) if BEHAVIOURS in parts else None,
             users=FittedFeatures.from_dict(config["users"]),
             context=FittedFeatures.from_dict(config["context"]),
             time_scale=config["time_scale"],
         )
         scorer = plan.build()
-        scorer.load_state_dict(load_tensors(folder / "weights.safetensors"))
+        scorer.load_state_dict(load_tensors(folder / WEIGHTS))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         if isinstance(error, ArtifactError):
             raise
-        reason = error if isinstance(error, RecattnError) else f"{type(error).__name__}: {error}"
+        reason = str(error) if isinstance(error, RecattnError) else f"{type(error).__name__}: {error}"
+        reason = shorten(reason, 300).rstrip(".")
         raise ArtifactError(f"the model in {folder} cannot be read: {reason}. {AGAIN}") from error
     return FittedModel(plan, scorer.eval())
 
 
-def _check(folder: Path) -> None:
+def _check(folder: Path) -> dict[str, str]:
+    """The parts the manifest names, with their sha256, all found as they were written."""
     try:
-        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_text())
+        manifest: Any = json.loads((folder / MANIFEST).read_text())
+        if not isinstance(manifest, dict):
+            raise ValueError(f"it holds a {type(manifest).__name__}")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise ArtifactError(f"{folder} holds no model: it has no {MANIFEST}.") from error
     except (OSError, ValueError) as error:
         raise ArtifactError(f"{folder / MANIFEST} is damaged: {error}. {AGAIN}") from error
-    kind, version = manifest.get("kind"), manifest.get("format")
+    kind, version, parts = (manifest.get(name) for name in ("kind", "format", "parts"))
     if kind != KIND or not isinstance(version, int):
         raise ArtifactError(f"{folder} holds no model: its {MANIFEST} is of kind {kind!r}.")
     if version > FORMAT:
         raise ArtifactError(
             f"the model in {folder} has format {version}; this recattn reads up to {FORMAT}. Upgrade recattn."
         )
-    for name, digest in manifest.get("parts", {}).items():
+    if not isinstance(parts, dict) or not set(NEEDED) <= set(parts):
+        raise ArtifactError(f"{folder / MANIFEST} is damaged: it does not name {', '.join(NEEDED)}. {AGAIN}")
+    for name, digest in parts.items():
         part = folder / name
         if Path(name).name != name:
             raise ArtifactError(f"{folder / MANIFEST} is damaged: it names a part outside the folder, {name!r}.")
@@ -120,6 +129,7 @@ def _check(folder: Path) -> None:
             raise ArtifactError(f"the model in {folder} lacks its part {name}. {AGAIN}")
         if _sha256(part) != digest:
             raise ArtifactError(f"the part {name} of the model in {folder} is damaged: its sha256 differs. {AGAIN}")
+    return parts
 
 
 def _sha256(path: Path) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -13,7 +15,7 @@ from recattn.batching.assemble import Assembler
 from recattn.dataset.history import HistoryStore
 from recattn.dataset.requests import Requests, make_requests, make_slate_requests
 from recattn.dataset.tables import UserTable
-from recattn.inference.artifact import load_model
+from recattn.inference.artifact import load_model, save_model
 from recattn.inference.model import Blueprint, FittedModel
 from recattn.nn.scorer import Scorer
 
@@ -73,3 +75,17 @@ def build_bench(model: FittedModel, world: Any) -> Callable[..., Bench]:
 def bench(build_bench: Callable[..., Bench], world: Any) -> Bench:
     """The shared model over the shared log."""
     return build_bench(world.log)
+
+
+@pytest.fixture(scope="session")
+def saved(model: FittedModel, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shared model as a folder. Nobody changes it."""
+    path = tmp_path_factory.mktemp("saved") / "model"
+    save_model(model, path)
+    return path
+
+
+@pytest.fixture
+def folder(saved: Path, tmp_path: Path) -> Path:
+    """A copy to damage."""
+    return Path(shutil.copytree(saved, tmp_path / "model"))

@@ -78,7 +78,7 @@ def run(
         lists = {MODEL: recommender.recommend(requests, history=history, user_features=users, k=LISTED)}
         for name, baseline in baselines(found, popularity_window).items():
             baseline.fit(split.train, items=found.items, time=split.time)
-            lists[name] = baseline.recommend(requests, history=history, k=LISTED, ties=split.ties)
+            lists[name] = baseline.recommend(requests, history=history, k=LISTED)
         reports = judge(lists, split, target, recommender)
         table = compare(reports)
 

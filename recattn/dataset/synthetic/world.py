@@ -92,13 +92,14 @@ def make_world(
     days: float = 180.0,
     seed: int = 0,
     order_matters: bool = True,
+    strengths: Strengths | None = None,
 ) -> World:
     """A world of users who visit over `days` from 2024-01-01, the same for the same arguments.
 
     Tastes lean on age and country and turn once; the last items of a session call for their like; a liked
     volume calls for the next of its series, the more the fresher it is. With `order_matters=False` items are
     drawn by popularity alone: no history, order or candidate helps there. Some users join later; so do some
-    items, where order matters.
+    items, where order matters. `strengths` puts other weights on these causes.
 
     Raises:
         ConfigError: A size is too small.
@@ -122,7 +123,7 @@ def make_world(
         early=people.early,
         late=people.late,
         turn=people.turn,
-        strengths=Strengths() if order_matters else PLAIN,
+        strengths=strengths or (Strengths() if order_matters else PLAIN),
     )
     users, times = make_visits(rng, people.joined, days, mean_interactions, longest=max(1, n_items // 4))
     items, liked = walk(rng, process, users, times)

@@ -10,7 +10,7 @@ import pandas as pd
 import pandas.testing as pdt
 import pytest
 
-from recattn.dataset.synthetic import World, make_world
+from recattn.dataset.synthetic import Strengths, World, make_world
 from recattn.dataset.synthetic.__main__ import main
 from recattn.dataset.synthetic.population import make_visits
 from recattn.dataset.synthetic.process import Past
@@ -241,6 +241,15 @@ def test_a_liked_volume_calls_for_its_sequel_however_far_back_it_lies_in_the_his
     assert liked_before > 5 * viewed
     assert liked_before > 5 * long_ago
     assert (chance[items[:, 0] == volume, volume] == 0).all()
+
+
+def test_without_any_cause_all_items_are_alike() -> None:
+    nothing = Strengths(popularity=0, taste=0, session=0, sequel=0)
+    world = make_world(20, 30, mean_interactions=5, strengths=nothing)
+    ranked = world.oracle(
+        world.interactions[["user_id", "timestamp"]].assign(request_id=range(len(world.interactions)))
+    )
+    assert (ranked.groupby("request_id")["score"].nunique() == 1).all()
 
 
 def test_visits_of_one_user_grow_even_where_sessions_overlap() -> None:

@@ -10,13 +10,13 @@ from typing import Any
 import pandas as pd
 
 from recattn.batching.assemble import Assembler
-from recattn.config import FeatureSpec, ModelConfig, Stage, TrainConfig, to_dict
-from recattn.dataset.doors import candidate_codes, catalog_requests, check_known, moment_asked
+from recattn.config import STAGES, FeatureSpec, ModelConfig, Stage, TrainConfig, to_dict
+from recattn.dataset.doors import candidate_codes, catalog_requests, check_known, moment_asked, tell_empty, tell_short
 from recattn.dataset.frames import recommendations_frame, scores_frame
 from recattn.dataset.history import HistoryStore
 from recattn.dataset.requests import Requests, make_slate_requests
 from recattn.dataset.tables import ItemTable
-from recattn.errors import NotFittedError
+from recattn.errors import ConfigError, NotFittedError
 from recattn.inference.artifact import load_model, save_model
 from recattn.inference.cascade import Cascade
 from recattn.inference.doors import make_assembler, open_history
@@ -158,7 +158,7 @@ class Recommender:
         frame = read_slate(slate, time=self.config.time)
         assembler, requests = self._slate_requests(frame, history, users, as_of)
         predictor = self._predictor(device, threads)
-        scores = predictor.score(assembler, requests, stage=stage)
+        scores = predictor.score(assembler, requests, stage=self._stage(stage))
         return scores_frame(slate if isinstance(slate, pd.DataFrame) else frame, requests, scores)
 
     def recommend(
@@ -189,13 +189,21 @@ class Recommender:
             stage: Use a cheaper score.
             device: Where to score.
             threads: Torch threads on the CPU.
+
+        Raises:
+            DataError: No history, nobody in it of those asked about, or no candidate in the catalog.
+            ConfigError: `k` below 1, a `stage` the model does not have, or an `as_of` where there are no times.
+
+        Warns:
+            DataWarning: `k` is more than there are items, or requests end up without any.
         """
         plan = self._fitted().blueprint
         check_k(k)
         codes = candidate_codes(candidates, plan.table)
         store = open_history(plan, history)
         requests, named = catalog_requests(store, users, as_of=moment_asked(as_of, store), ties=self.config.ties)
-        predictor, stage = self._predictor(device, threads), stage or self.config.score
+        tell_short(k, len(codes))
+        predictor, stage = self._predictor(device, threads), self._stage(stage)
         if self.cascade.used_for(len(self.items) - 1, stage):
             log.info(
                 "the catalog has %s items: retrieval keeps %s, attention %s of them for the %s score",
@@ -210,10 +218,8 @@ class Recommender:
             candidates=codes,
             stage=stage,
         )
-        frame = recommendations_frame(requests, best, scores, plan.table.vocabulary, with_request_id=named)
-        if not len(frame):
-            log.warning("no request has an item left to recommend: every candidate is seen or unavailable.")
-        return frame
+        tell_empty(best)
+        return recommendations_frame(requests, best, scores, plan.table.vocabulary, with_request_id=named)
 
     def explain(
         self, slate: Data, *, history: Log, users: Data | None = None, top: int = 3, as_of: Any = None
@@ -269,6 +275,12 @@ class Recommender:
 
     def _log(self, data: Log) -> pd.DataFrame | HistoryStore:
         return data if isinstance(data, HistoryStore) else read_interactions(data, time=self.config.time)
+
+    def _stage(self, stage: Stage | None) -> Stage:
+        has = STAGES[: STAGES.index(self.config.score) + 1]
+        if stage is not None and stage not in has:
+            raise ConfigError(f"stage must be one of {', '.join(has)}, the scores this model has, got {stage!r}.")
+        return stage or self.config.score
 
     def _slate_requests(
         self, frame: pd.DataFrame, history: Log, users: Data | None, as_of: Any

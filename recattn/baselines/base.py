@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from pathlib import Path
@@ -23,12 +22,14 @@ from recattn.dataset.doors import (
     check_ties,
     history_store,
     moment_asked,
+    tell_empty,
+    tell_short,
     training_data,
 )
 from recattn.dataset.frames import recommendations_frame, scores_frame
 from recattn.dataset.tables import ItemTable
 from recattn.errors import NotFittedError
-from recattn.schema import DataWarning, check_k, check_time, read_slate
+from recattn.schema import check_k, check_time, read_slate
 
 _SCORES_AT_ONCE = 1 << 22
 
@@ -143,12 +144,7 @@ class Baseline(ABC):
         store = history_store(history, self.items.vocabulary, self._time)
         moment = moment_asked(as_of, store)
         requests, named = catalog_requests(store, users, as_of=moment, ties=self._ties)
-        if k > len(codes):
-            warnings.warn(
-                f"k = {k:,} is more than the {len(codes):,} items to choose from: lists end there.",
-                DataWarning,
-                stacklevel=2,
-            )
+        tell_short(k, len(codes))
         best = np.zeros((len(requests), min(k, len(codes))), dtype=np.int64)
         scores = np.full(best.shape, -np.inf, dtype=np.float32)
         ranking = self._ranking(codes)
@@ -161,14 +157,7 @@ class Baseline(ABC):
             forbid(values, chosen, store, part, self.items, exclude_seen=exclude_seen)
             columns, scores[chunk] = top_k(values, best.shape[1])
             best[chunk] = np.where(columns >= 0, chosen[columns], 0)
-        empty = int((best == 0).all(axis=1).sum())
-        if empty:
-            warnings.warn(
-                f"{empty:,} of {len(requests):,} requests have no recommendation: all their candidates are seen or "
-                "not yet available. Pass exclude_seen=False to recommend seen items again.",
-                DataWarning,
-                stacklevel=2,
-            )
+        tell_empty(best)
         return recommendations_frame(requests, best, scores, self.items.vocabulary, with_request_id=named)
 
     @staticmethod

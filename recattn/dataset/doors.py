@@ -136,6 +136,26 @@ def candidate_codes(candidates: Iterable[Any] | None, table: ItemTable) -> np.nd
     return np.unique(codes[~unknown])
 
 
+def tell_short(k: int, choices: int) -> None:
+    """DataWarning where `k` is more than there is to choose from."""
+    if k > choices:
+        warnings.warn(
+            f"k = {k:,} is more than the {choices:,} items to choose from: lists end there.", DataWarning, stacklevel=3
+        )
+
+
+def tell_empty(codes: np.ndarray) -> None:
+    """DataWarning where requests have no item: rows of `codes` int [X, k] that are all 0."""
+    empty = int((codes == 0).all(axis=1).sum())
+    if empty:
+        warnings.warn(
+            f"{empty:,} of {len(codes):,} requests have no recommendation: all their candidates are seen or not yet "
+            "available. Pass exclude_seen=False to recommend seen items again.",
+            DataWarning,
+            stacklevel=3,
+        )
+
+
 def _check_time(store: HistoryStore, time: Time, what: str) -> None:
     if store.time != time:
         raise DataError(

@@ -72,7 +72,9 @@ class Predictor:
         candidates: np.ndarray | None = None,
         stage: Stage | None = None,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Codes int64 [X, k] and scores float32 [X, k], best first; code 0 where fewer items may be recommended.
+        """Codes int64 [X, k'] and scores float32 [X, k'], best first; code 0 where a request may be given fewer.
+
+        k' is `k`, or the number of items to choose from where that is less.
 
         Args:
             assembler: Over the store of the requests.
@@ -86,6 +88,7 @@ class Predictor:
         allowed = self.table.recommendable.copy()
         if candidates is not None:
             allowed &= np.isin(np.arange(len(allowed)), candidates)
+        k = min(k, int(allowed.sum()))
         codes = np.zeros((len(requests), k), dtype=np.int64)
         scores = np.full((len(requests), k), -np.inf, dtype=np.float32)
         with self.ready():

@@ -150,6 +150,7 @@ class TrainConfig:
         loss: Loss of the retrieval score: `softmax` (full catalog), `sampled_softmax` (logQ-corrected) or `bce`.
         num_negatives: Shared negatives a step for sampled losses and for the attention scores.
         negatives_power: Negatives are drawn by popularity to this power; 0 is uniform.
+        hard_negatives: Items of the highest retrieval score that the attention scores learn to tell from the target.
         head_positions: Positions a window on which the attention and deep scores are trained.
         head_weight: Weight of their loss beside the retrieval loss.
         head_gradient: Share of that loss's gradient that reaches what it has in common with the retrieval score.
@@ -172,7 +173,8 @@ class TrainConfig:
     loss: Literal["softmax", "sampled_softmax", "bce"] = "softmax"
     num_negatives: int = 128
     negatives_power: float = 0.5
-    head_positions: int = 8
+    hard_negatives: int = 64
+    head_positions: int = 4
     head_weight: float = 0.5
     head_gradient: float = 0.0
     window_overlap: float = 0.5
@@ -192,6 +194,7 @@ class TrainConfig:
             warmup_steps=0,
             clip_norm=0,
             num_negatives=1,
+            hard_negatives=0,
             negatives_power=0,
             head_positions=1,
             head_weight=0,

@@ -60,21 +60,15 @@ def full_softmax_loss(x_PD: Tensor, items_ND: Tensor, biases_N: Tensor, targets_
         return _ChunkedCrossEntropy.apply(x_PD.float(), items_ND.float(), biases_N.float(), targets_P)
 
 
-def sampled_softmax_loss(target_logits_P: Tensor, logits_PS: Tensor, log_counts_S: Tensor, hits_PS: Tensor) -> Tensor:
-    """Mean cross-entropy of the target against S sampled negatives, corrected for how they were sampled.
+def sampled_softmax_loss(own_PK: Tensor, shared_PS: Tensor, log_counts_S: Tensor, known_PS: Tensor) -> Tensor:
+    """Mean cross-entropy of each position's first own item against its other own items and S sampled negatives.
 
-    Each negative stands for 1 / expected count items of its kind (logQ, Bengio & Senecal 2008), so that the sum over
-    negatives estimates the sum over the catalog; the target, always present, is not corrected. Negatives that are the
-    target are masked.
-
-    Args:
-        target_logits_P: Logit of each position's target.
-        logits_PS: Logits of the negatives.
-        log_counts_S: Log of how often each negative was expected among the S draws.
-        hits_PS: bool, True where a negative is the position's target.
+    A negative stands for 1 / expected count items of its kind (logQ, Bengio & Senecal 2008), so that the negatives
+    estimate the sum over the catalog; own items, always present, are not corrected. Negatives that are among a
+    position's own items are masked.
     """
-    negatives = (logits_PS - log_counts_S).masked_fill(hits_PS, -torch.inf)
-    logits = torch.cat([target_logits_P[:, None], negatives], dim=1)
+    negatives = (shared_PS - log_counts_S).masked_fill(known_PS, -torch.inf)
+    logits = torch.cat([own_PK, negatives], dim=1)
     return cross_entropy(logits.float(), torch.zeros(len(logits), dtype=torch.int64, device=logits.device))
 
 

@@ -19,7 +19,7 @@ def window_losses(scorer: Scorer, batch: WindowBatch, train: TrainConfig) -> dic
     states_BTD = scorer.encode(batch.history)
     losses = {"retrieval": retrieval_loss(scorer, batch, states_BTD, train)}
     if scorer.attention is not None and len(batch.head_rows):
-        losses["head"] = head_loss(scorer, batch, states_BTD, train.head_gradient)
+        losses["head"] = head_loss(scorer, batch, states_BTD, train)
     return losses
 
 
@@ -39,27 +39,36 @@ def retrieval_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, train
     hits = batch.candidates == targets[:, None]
     if train.loss == "bce":
         return bce_loss(target_logits, logits, hits)
-    return sampled_softmax_loss(target_logits, logits, batch.candidate_log_counts, hits)
+    return sampled_softmax_loss(target_logits[:, None], logits, batch.candidate_log_counts, hits)
 
 
-def head_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, share: float = 1.0) -> Tensor:
-    """Sampled softmax of the model's full score on the head positions, against the shared negatives.
+def head_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, train: TrainConfig) -> Tensor:
+    """Cross-entropy of the model's full score on the head positions: the hardest items exactly, the rest sampled.
 
-    Only `share` of its gradient reaches the states, embeddings and biases that it has in common with the retrieval
-    score: few positions and negatives are a noisy teacher for those.
+    The sum over the catalog is split in two: the `hard_negatives` items that the retrieval score puts first are summed
+    as they are, all others are estimated from the shared negatives. Only `head_gradient` of the gradient reaches the
+    states, embeddings and biases in common with the retrieval score: few positions are a noisy teacher for those.
     """
-    rows, positions = batch.head_rows, batch.head_positions
+    rows, positions, share = batch.head_rows, batch.head_positions, train.head_gradient
     prefixes = window_prefixes(scorer, batch, _damped(states_BTD, share), rows, positions)
     targets = batch.targets[rows, positions]
+    own = torch.cat([targets[:, None], hard_items(scorer, prefixes, targets, train.hard_negatives)], dim=1)
 
     def scores(codes: Tensor) -> Tensor:
         items, biases = _damped(scorer.items(codes), share), _damped(scorer.items.biases(codes), share)
         return scorer.score(prefixes, items, biases)
 
-    hits = batch.candidates == targets[:, None]
-    return sampled_softmax_loss(
-        scores(targets[:, None]).squeeze(1), scores(batch.candidates), batch.candidate_log_counts, hits
-    )
+    known = (batch.candidates[:, None] == own[:, None]).any(dim=2)
+    return sampled_softmax_loss(scores(own), scores(batch.candidates), batch.candidate_log_counts, known)
+
+
+@torch.no_grad()
+def hard_items(scorer: Scorer, prefixes: Prefixes, targets: Tensor, count: int) -> Tensor:
+    """The `count` items but the target that the retrieval score puts first, codes int64 [R, count]."""
+    codes = torch.nonzero(scorer.items.trainable).squeeze(1)
+    scores = scorer.retrieval(prefixes.states_RD, scorer.items(codes), scorer.items.biases(codes))
+    scores = scores.masked_fill(codes == targets[:, None], -torch.inf)
+    return codes[scores.topk(min(count, max(len(codes) - 1, 0)), dim=1).indices]
 
 
 def _damped(x: Tensor, share: float) -> Tensor:

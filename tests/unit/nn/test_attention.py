@@ -84,14 +84,21 @@ def test_an_interaction_does_not_look_at_masked_ones(
     torch.testing.assert_close(itself(other, real, bias)[real], itself(x, real, bias)[real])
 
 
-def test_fully_masked_histories_give_no_nan_and_no_nan_gradient(itself: SelfAttention) -> None:
-    x = random(3, 5, 6).requires_grad_()
-    out = itself.train()(x, torch.zeros(3, 5, dtype=torch.bool), random(1, 2, 5, 5))
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(
+    "mask", [[False] * 5, [False, True, True, True, True], [False, False, True, False, False]], ids=str
+)
+def test_a_place_that_sees_nothing_real_gives_no_nan_and_no_nan_gradient(
+    mask: list[bool], training: bool, stirred: Callable[..., Any]
+) -> None:
+    itself = stirred(SelfAttention(6, 2)).double().train(training)
+    x = random(1, 5, 6).requires_grad_()
+    out = itself(x, torch.tensor([mask]), random(1, 2, 5, 5))
     out.sum().backward()
     assert out.isfinite().all()
     assert x.grad is not None
     assert x.grad.isfinite().all()
-    assert all(parameter.grad.isfinite().all() for parameter in itself.parameters() if parameter.grad is not None)
+    assert all(weight.grad.isfinite().all() for weight in itself.parameters() if weight.grad is not None)
 
 
 def test_attention_weights_are_dropped_only_while_training(itself: SelfAttention) -> None:

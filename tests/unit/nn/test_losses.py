@@ -107,7 +107,7 @@ def test_sampled_softmax_takes_the_log_of_the_expected_count_off_each_negative_b
         )
         for p in range(3)
     ]
-    got = sampled_softmax_loss(target, negatives, counts, hits)
+    got = sampled_softmax_loss(target[:, None], negatives, counts, hits)
     assert float(got) == pytest.approx(sum(wanted) / 3, rel=1e-6)
     assert wanted[2] == 0
 
@@ -116,8 +116,20 @@ def test_sampled_softmax_over_every_other_item_once_is_the_full_softmax() -> Non
     x, items, biases, targets = inputs()
     logits = x @ items.T + biases
     hits = torch.arange(5) == targets[:, None]
-    got = sampled_softmax_loss(logits.gather(1, targets[:, None])[:, 0], logits, torch.zeros(5), hits)
+    got = sampled_softmax_loss(logits.gather(1, targets[:, None]), logits, torch.zeros(5), hits)
     assert float(got) == pytest.approx(float(full_softmax_loss(x, items, biases, targets)), rel=1e-6)
+
+
+def test_own_items_beside_the_target_count_as_they_are() -> None:
+    own, negatives, counts = random(2, 3).double(), random(2, 4, seed=1).double(), random(4, seed=2).double()
+    known = torch.tensor([[False, True, False, False], [False] * 4])
+    wanted = [
+        plain_cross_entropy(
+            own[p].tolist() + [float(negatives[p, s] - counts[s]) for s in range(4) if not known[p, s]], 0
+        )
+        for p in range(2)
+    ]
+    assert float(sampled_softmax_loss(own, negatives, counts, known)) == pytest.approx(sum(wanted) / 2, rel=1e-6)
 
 
 def test_a_negative_drawn_twice_as_often_counts_half() -> None:
@@ -125,8 +137,8 @@ def test_a_negative_drawn_twice_as_often_counts_half() -> None:
     none = torch.zeros(3, 4, dtype=torch.bool)
     twice = torch.cat([once, once], dim=1)
     counts = torch.full((8,), math.log(2))
-    assert float(sampled_softmax_loss(target, twice, counts, none.repeat(1, 2))) == pytest.approx(
-        float(sampled_softmax_loss(target, once, torch.zeros(4), none)), rel=1e-6
+    assert float(sampled_softmax_loss(target[:, None], twice, counts, none.repeat(1, 2))) == pytest.approx(
+        float(sampled_softmax_loss(target[:, None], once, torch.zeros(4), none)), rel=1e-6
     )
 
 
@@ -135,7 +147,7 @@ def test_a_negative_that_is_the_target_gets_no_gradient_from_either_sampled_loss
     for sampled in (True, False):
         target, negatives = random(2).requires_grad_(), random(2, 2, seed=1).requires_grad_()
         if sampled:
-            sampled_softmax_loss(target, negatives, torch.zeros(2), hits).backward()
+            sampled_softmax_loss(target[:, None], negatives, torch.zeros(2), hits).backward()
         else:
             bce_loss(target, negatives, hits).backward()
         assert negatives.grad is not None

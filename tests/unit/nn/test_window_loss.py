@@ -187,19 +187,25 @@ def test_sampled_retrieval_losses_compare_each_target_to_the_negatives_that_are_
 
 @pytest.mark.parametrize("stage", ["attention", "deep"])
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
-def test_the_head_loss_is_a_sampled_softmax_of_the_full_score(
-    share: float, stage: Any, scene: Any, build_scorer: Callable[..., Scorer]
+@pytest.mark.parametrize("hard", [0, 2, 10_000])
+def test_the_head_loss_sums_the_hardest_items_exactly_with_the_rest_sampled(
+    hard: int, share: float, stage: Any, scene: Any, build_scorer: Callable[..., Scorer]
 ) -> None:
     scorer = build_scorer(scene, score=stage)
     windows = windows_of(scene, scorer)
     batch = batch_of(scene, scorer.config, windows)
-    logits = request_scores(scene, scorer, same_requests(scene, windows, "exclude"), scorer.items.catalog()).double()
+    requests, catalog = same_requests(scene, windows, "exclude"), scorer.items.catalog()
+    logits = request_scores(scene, scorer, requests, catalog).double()
+    cheap = request_scores(scene, scorer, requests, catalog, stage="retrieval")
     wanted = []
-    for row, target in zip(logits, batch.targets[batch.targets > 0].tolist(), strict=True):
-        others = [s for s, code in enumerate(batch.candidates.tolist()) if code != target]
+    for row, easy, target in zip(logits, cheap, batch.targets[batch.targets > 0].tolist(), strict=True):
+        ranked = [code for code in (1 + easy.argsort(descending=True)).tolist() if code != target]
+        own = [target, *ranked[:hard]]
+        others = [s for s, code in enumerate(batch.candidates.tolist()) if code not in own]
         values = row[batch.candidates[others] - 1] - batch.candidate_log_counts[others]
-        wanted.append(float(torch.cat([row[[target - 1]], values]).logsumexp(0) - row[target - 1]))
-    got = head_loss(scorer, batch, scorer.encode(batch.history), share)
+        wanted.append(float(torch.cat([row[[code - 1 for code in own]], values]).logsumexp(0) - row[target - 1]))
+    train = dataclasses.replace(EVERYWHERE, head_gradient=share, hard_negatives=hard)
+    got = head_loss(scorer, batch, scorer.encode(batch.history), train)
     assert float(got.detach()) == pytest.approx(np.mean(wanted), rel=1e-5)
 
 
@@ -211,7 +217,8 @@ def test_a_share_of_the_head_gradient_reaches_what_retrieval_uses_too(
 
     def gradients(share: float) -> dict[str, Tensor]:
         scorer.zero_grad()
-        head_loss(scorer, batch, scorer.encode(batch.history), share).backward()
+        train = dataclasses.replace(EVERYWHERE, head_gradient=share)
+        head_loss(scorer, batch, scorer.encode(batch.history), train).backward()
         empty = torch.zeros(())
         return {name: empty if w.grad is None else w.grad.clone() for name, w in scorer.named_parameters()}
 

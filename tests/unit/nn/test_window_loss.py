@@ -295,3 +295,14 @@ def test_every_weight_of_the_model_is_trained(scene: Any, build_scorer: Callable
     (losses["retrieval"] + losses["head"]).backward()
     idle = [name for name, weight in scorer.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert idle == []
+
+
+def test_a_masked_interaction_of_a_window_changes_no_loss(scene: Any, build_scorer: Callable[..., Scorer]) -> None:
+    scorer = build_scorer(scene)
+    batch = batch_of(scene, scorer.config, windows_of(scene, scorer))
+    mask, other = batch.history.mask.clone(), batch.history.items.clone()
+    mask[:, 1], other[:, 1] = False, 13
+    histories = [batch.history._replace(mask=mask, items=items) for items in (batch.history.items, other)]
+    one, two = (window_losses(scorer, batch._replace(history=history), EVERYWHERE) for history in histories)
+    for name in ("retrieval", "head"):
+        assert float(one[name].detach()) == pytest.approx(float(two[name].detach()), rel=1e-5)

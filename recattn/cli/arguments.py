@@ -15,6 +15,10 @@ from jsonargparse import ArgumentParser, DefaultHelpFormatter
 from recattn.errors import ConfigError, nearest
 
 Command = Callable[..., None]
+WRONG_TYPE = (  # as jsonargparse says it, for a union and for a single type
+    r"(--[\w.]+): .*Subtypes: \[(.+)\] Errors: .*Given value: (.+)",
+    r"(--[\w.]+): Expected an? (.+)\. Got value: (.+)",
+)
 
 
 class UsageError(ConfigError):
@@ -43,7 +47,9 @@ def parse(name: str, command: Command, given: Sequence[str]) -> dict[str, Any]:
     try:
         values = parser.parse_args(list(given)).as_dict()
     except UsageError as error:
-        raise UsageError(f"{_clean(str(error), command)} See recattn {name} --help.") from error
+        stray = re.fullmatch(r"unrecognized arguments: ([^-]\S*)", str(error))
+        hint = f" What has no name comes first: recattn {name} {stray[1]} ..." if stray else ""
+        raise UsageError(f"{_clean(str(error), command)}{hint} See recattn {name} --help.") from error
     hints = typing.get_type_hints(command)
     return {
         key: hints[key](**value) if dataclasses.is_dataclass(hints[key]) else value
@@ -104,16 +110,16 @@ def _clean(message: str, command: Command) -> str:
     message = re.sub(r'Parser key "([\w.]+)":\s*', r"--\1: ", message)
     message = re.sub(r"<class '(\w+)'>", r"\1", message).replace("typing.", "")
     message = " ".join(message.split()).rstrip(".")
-    union = re.match(r"(--[\w.]+): .*Subtypes: \[(.+)\] Errors: .*Given value: (.+)", message)
-    if union:
-        message = f"{union[1]} must be {union[2].replace('NoneType', 'null').replace(', ', ' or ')}, got {union[3]!r}"
+    found = next(filter(None, (re.match(form, message) for form in WRONG_TYPE)), None)
+    if found:
+        key, wanted, value = found.groups()
+        choices = re.findall(r"'([^']+)'", wanted) if "Literal" in wanted else []
+        wanted = f"one of {', '.join(choices)}" if choices else wanted.replace("NoneType", "null")
+        return f"{key} must be {wanted}, got {value!r}.{nearest(value, choices)}"
     return f"{message}.{_hint(message, list(keys_of(command)))}"
 
 
 def _hint(message: str, keys: Sequence[str]) -> str:
-    choices = re.search(r"Literal\[(.+?)\].*value: (\S+)", message)
-    if choices:
-        return nearest(choices[2], re.findall(r"'(\w+)'", choices[1]))
     inside = re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message)
     wrong = [".".join(inside.groups())] if inside else re.findall(r"--([\w.]+)|[\"']([\w.]+)[\"']", message)
     names = [name if isinstance(name, str) else next(filter(None, name)) for name in wrong]

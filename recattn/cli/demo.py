@@ -16,6 +16,7 @@ from recattn.cli.judging import MODEL, Exam, title, verdict
 from recattn.cli.kinds import features, metrics
 from recattn.cli.progress import EpochLines
 from recattn.cli.settings import Tracking
+from recattn.cli.threads import cpu_threads
 from recattn.cli.tracked import tracked
 from recattn.config import FeatureSpec, ModelConfig, Stage, TrainConfig
 from recattn.dataset import Split, split_by_time
@@ -39,6 +40,7 @@ FEATURES: list[dict[str, Any]] = [
     {"kind": "numeric", "column": "year"},
     {"kind": "numeric", "column": "price", "log": True},
 ]
+THREADS = 1  # the matrices are small; more threads only wait for each other on a busy machine
 RUNS: dict[str, Stage] = {"retrieval only": "retrieval", "target attention": "deep"}
 
 K = 10
@@ -61,7 +63,8 @@ def run(out: str = "recattn-demo", seed: int = 0, epochs: int | None = None) -> 
         raise ConfigError(f"epochs must be at least 1, got {epochs!r}.")
     if seed < 0:
         raise ConfigError(f"seed must be at least 0, got {seed!r}.")
-    play(out, seed, {} if epochs is None else {"max_epochs": epochs})
+    with cpu_threads(THREADS):
+        play(out, seed, {} if epochs is None else {"max_epochs": epochs})
 
 
 def play(out: str, seed: int, training: Mapping[str, Any], size: Mapping[str, Any] = WORLD) -> pd.DataFrame:

@@ -13,6 +13,7 @@ from recattn.cli.data import describe, read_given, read_log_frame, read_table
 from recattn.cli.files import check_file, write_table
 from recattn.cli.judging import MODEL, Exam, interval, table_of, title, verdict
 from recattn.cli.kinds import baselines as make_baselines
+from recattn.cli.kinds import listed
 from recattn.cli.kinds import metrics as make_metrics
 from recattn.cli.models import open_model
 from recattn.cli.settings import Columns, SplitSettings
@@ -37,10 +38,10 @@ def run(
     split: SplitSettings = SPLIT,
     target: Target = "last",
     exclude_seen: bool = True,
-    baselines: list[str | dict[str, Any]] = NONE,
+    baselines: str | list[str | dict[str, Any]] = NONE,
     seen: Literal["keep", "drop"] = "keep",
-    metrics: list[str] = METRICS,
-    k: int | list[int] = 10,
+    metrics: str | list[str] = METRICS,
+    k: int | str | list[int] = 10,
     items: str | None = None,
     users: str | None = None,
     catalog_size: int | None = None,
@@ -52,8 +53,8 @@ def run(
 ) -> None:
     """Judge a model on the test part of a split, or a file of recommendations by a file of truth.
 
-    recattn evaluate --model model --interactions log.parquet --baselines '[popularity]'
-    recattn evaluate --recommendations mine.csv --truth held_out.csv --k '[10, 20]'
+    recattn evaluate --model model --interactions log.parquet --baselines popularity
+    recattn evaluate --recommendations mine.csv --truth held_out.csv --k 10,20
 
     Use the split the model was trained with; with another, it may have seen the answers.
 
@@ -68,7 +69,7 @@ def run(
         baselines: For a model: to set beside it, fitted on the training part.
         seen: For files: whether truth rows that are marked as seen count.
         metrics: Of ndcg, recall, hit_rate, precision, mrr, coverage.
-        k: Places of a list that count: a number, or several: `[10, 20]`.
+        k: Places of a list that count: a number, or several: `10,20`.
         items: File with a row an item: the catalog of coverage for files, and of baselines (by default the model's).
         users: For a model that uses them: file with the attributes of users.
         catalog_size: For files: the number of items, where there is no file of them.
@@ -79,11 +80,11 @@ def run(
         overwrite: Whether to replace the file.
     """
     place = check_file(out, overwrite=overwrite)
-    measures = make_metrics(metrics, k if isinstance(k, list) else [k])
+    measures = make_metrics(listed(metrics), _numbers(k))
     if model is not None and interactions is not None and recommendations is None and truth is None:
         if split.kind == "none":
             raise ConfigError("split.kind must be time or leave_last_out: with 'none' there is nothing to judge by.")
-        rivals = make_baselines(baselines)
+        rivals = make_baselines(listed(baselines))
         recommender = open_model(model, tracking_uri)
         config = recommender.config
         frame = read_log_frame(interactions, columns, unit=unit, time=config.time)
@@ -109,6 +110,13 @@ def run(
             "give --model and --interactions to judge a model, or --recommendations and --truth to judge a file."
         )
     _tell(reports, place)
+
+
+def _numbers(k: int | str | list[int]) -> list[int]:
+    try:
+        return [int(part) for part in (listed(k) if isinstance(k, str) else k if isinstance(k, list) else [k])]
+    except ValueError:
+        raise ConfigError(f"k must be a whole number, or several such as 10,20, got {k!r}.") from None
 
 
 def _of_files(

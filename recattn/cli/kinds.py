@@ -16,6 +16,13 @@ if TYPE_CHECKING:
 Spec = str | dict[str, Any]
 
 
+def listed(value: str | Sequence[Any] | None) -> list[Any]:
+    """What a list option holds: a list from YAML, or `a,b` from the command line; None is empty."""
+    if isinstance(value, str):
+        return [part.strip() for part in value.split(",") if part.strip()]
+    return list(value or [])
+
+
 def make(spec: object, kinds: Mapping[str, type], where: str) -> Any:
     """The object of `{kind: name, field: value, ...}`; a bare name is one without fields.
 

@@ -89,10 +89,13 @@ def _run(name: str, given: list[str], debug: bool) -> int:
     except RecattnError as error:
         _traceback(debug)
         return _complain(speak_cli(str(error), command), MISUSED if isinstance(error, ConfigError) else FAILED)
-    except OSError as error:
+    except Exception as error:
+        if not isinstance(error, OSError) and not type(error).__module__.startswith("mlflow."):
+            raise
         _traceback(debug)
-        where = f"{error.filename}: " if error.filename else ""
-        return _complain(f"{where}{error.strerror or error}", FAILED)
+        where = getattr(error, "filename", None)
+        reason = getattr(error, "strerror", None) or error
+        return _complain(f"{where}: {reason}" if where else f"{reason}", FAILED)
     return OK
 
 

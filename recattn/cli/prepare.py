@@ -9,6 +9,7 @@ from typing import Literal
 
 from recattn.cli.console import headline, log, say
 from recattn.cli.files import check_place
+from recattn.cli.kinds import listed
 from recattn.cli.settings import Columns
 from recattn.config import Time
 from recattn.schema.times import Unit
@@ -22,7 +23,7 @@ def run(
     columns: Columns = COLUMNS,
     unit: Unit = "s",
     time: Time = "timestamp",
-    extras: list[str] | None = None,
+    extras: str | list[str] | None = None,
     bad_rows: Literal["error", "drop"] = "error",
     now: str | int | None = None,
     overwrite: bool = False,
@@ -37,7 +38,7 @@ def run(
         columns: What the file calls our columns.
         unit: What numbers in timestamp count.
         time: `order` where only the order within a user is known.
-        extras: Further columns to keep, such as those of context features: `[device, country]`.
+        extras: Further columns to keep, such as those of context features: `device,country`.
         bad_rows: What to do with rows without ids or readable timestamps.
         now: Rows later than this date (or second) are bad rows.
         overwrite: Whether to replace the folder.
@@ -50,7 +51,7 @@ def run(
 
     frame = read_interactions(data, columns=columns.mapping(), unit=unit, time=time, now=now, bad_rows=bad_rows)
     log.info("read %s rows in %.1f s", f"{len(frame):,}", clock.perf_counter() - begin)
-    store = HistoryStore.from_frame(frame, Vocabulary.from_values(ITEM, frame[ITEM]), time=time, extras=extras or [])
+    store = HistoryStore.from_frame(frame, Vocabulary.from_values(ITEM, frame[ITEM]), time=time, extras=listed(extras))
     del frame
     store.save(place, overwrite=overwrite)
     seconds = clock.perf_counter() - begin

@@ -9,7 +9,6 @@ import pandas as pd
 
 from recattn.config import Ties, Time
 from recattn.dataset import Split, leave_last_out, split_by_time
-from recattn.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,17 +56,8 @@ class SplitSettings:
     test_from: str | int | None = None
     min_history: int = 1
 
-    def __post_init__(self) -> None:
-        used = {"time": ("q", "valid_from", "test_from"), "leave_last_out": ("min_history",), "none": ()}[self.kind]
-        for field in dataclasses.fields(self)[1:]:
-            if field.name not in used and getattr(self, field.name) != field.default:
-                raise ConfigError(
-                    f"split.{field.name} has no meaning with split.kind={self.kind!r}. "
-                    f"{'It takes ' + ', '.join(used) if used else 'It takes nothing else'}."
-                )
-
     def cut(self, log: pd.DataFrame, *, time: Time, ties: Ties) -> Split:
-        """The split of a canonical log. `kind` must not be `none`; errors are those of the protocols."""
+        """The split of a canonical log; settings of other kinds do not count. `kind` must not be `none`."""
         if self.kind == "leave_last_out":
             return leave_last_out(log, time=time, ties=ties, min_history=self.min_history)
         cuts: dict[str, Any] = {"valid_from": self.valid_from, "test_from": self.test_from}

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from recattn.cli.console import NEWS, headline, hushed, log, say, show_table
-from recattn.cli.data import Log, describe, read_given, read_log, read_log_frame
+from recattn.cli.data import Log, describe, read_log, read_log_frame, read_table
 from recattn.cli.files import check_place
 from recattn.cli.judging import MODEL, Exam, table_of, verdict
 from recattn.cli.kinds import baselines as make_baselines
-from recattn.cli.kinds import features, metrics
+from recattn.cli.kinds import features, listed, metrics
 from recattn.cli.progress import EpochLines
 from recattn.cli.settings import Columns, SplitSettings, Tracking
+from recattn.cli.threads import cpu_threads
 from recattn.cli.tracked import tracked
 from recattn.config import ModelConfig, TrainConfig
 from recattn.dataset import CleanConfig, Split
@@ -22,10 +24,10 @@ from recattn.dataset import clean as clean_log
 from recattn.dataset.targets import Target
 from recattn.evaluation import NDCG, Report
 from recattn.schema import check_k, read_items, read_users
+from recattn.schema.columns import ITEM
 from recattn.schema.times import Unit
 
 if TYPE_CHECKING:
-    from recattn.recommender import Recommender
     from recattn.tracking import Run
 
 COLUMNS, SPLIT, CLEAN, TRACKING = Columns(), SplitSettings(), CleanConfig(), Tracking()
@@ -51,10 +53,11 @@ def run(
     checkpoint_dir: str | None = None,
     resume: bool = False,
     refit: bool = False,
-    baselines: list[str | dict[str, Any]] = BASELINES,
+    baselines: str | list[str | dict[str, Any]] = BASELINES,
     target: Target = "last",
     k: int = 10,
     exclude_seen: bool = True,
+    threads: int | None = None,
     tracking: Tracking = TRACKING,
     overwrite: bool = False,
 ) -> None:
@@ -86,6 +89,7 @@ def run(
         target: The test requests: a user's last held-out interaction, each one in turn, or all at once.
         k: Places of a list that count.
         exclude_seen: Whether items of a user's history are left out of lists, and of the truth.
+        threads: Torch threads on the CPU.
         tracking: The run in MLflow.
         overwrite: Whether to replace the model folder.
     """
@@ -95,46 +99,44 @@ def run(
     recommender = Recommender(
         model,
         train,
-        item_features=features(item_features or [], "item_features"),
-        user_features=features(user_features or [], "user_features"),
-        context_features=features(context_features or [], "context_features"),
+        item_features=features(listed(item_features), "item_features"),
+        user_features=features(listed(user_features), "user_features"),
+        context_features=features(listed(context_features), "context_features"),
     )
-    rivals, measures = make_baselines(baselines), metrics(METRICS, [check_k(k)])
-
-    item_table, user_table = (read_given(p, w, columns) for p, w in ((items, "items"), (users, "users")))
-    item_frame = None if item_table is None else read_items(item_table)
-    user_frame = None if user_table is None else read_users(user_table)
-    held_out, log_to_fit = _held_out(interactions, columns, unit, split, clean, model)
-    with tracked(tracking, resume_from=checkpoint_dir if resume else None) as kept:
+    rivals, measures = make_baselines(listed(baselines)), metrics(METRICS, [check_k(k)])
+    item_frame = None if items is None else read_items(read_table(items, "items", columns))
+    user_frame = None if users is None else read_users(read_table(users, "users", columns))
+    held_out, past = _held_out(interactions, columns, unit, split, clean, model)
+    reports: dict[str, Report] = {}
+    with cpu_threads(threads), tracked(tracking, resume_from=checkpoint_dir if resume else None) as kept:
         if held_out is not None:
             for rival in rivals.values():  # first, since what is wrong with them should show before the long work
                 rival.fit(held_out.train, items=item_frame, time=model.time, ties=model.ties)
-        recommender.fit(
-            log_to_fit,
-            items=item_frame,
-            users=user_frame,
-            valid=None if held_out is None else held_out.valid,
-            observers=[*([kept] if kept else []), *([] if NEWS.is_terminal else [EpochLines()])],
-            checkpoint_dir=checkpoint_dir,
-            resume=resume,
-            refit=refit,
-        )
+        with _resumable(checkpoint_dir):
+            recommender.fit(
+                past,
+                items=item_frame,
+                users=user_frame,
+                valid=None if held_out is None else held_out.valid,
+                observers=[*([kept] if kept else []), *([] if NEWS.is_terminal else [EpochLines()])],
+                checkpoint_dir=checkpoint_dir,
+                resume=resume,
+                refit=refit,
+            )
         recommender.save(place, overwrite=overwrite)
         log.info("the model is in %s", place)
-        reports: dict[str, Report] = {}
         if held_out is not None:
-            catalog = recommender.items.vocabulary.ids.tolist()
-            exam = Exam(held_out, target, measures, catalog, exclude_seen)
-            best = exam.ask(recommender, user_features=user_frame)
-            reports[MODEL] = exam.judge(best)
+            exam = Exam(held_out, target, measures, recommender.items.vocabulary.ids.tolist(), exclude_seen)
+            answers = exam.ask(recommender, user_features=user_frame)
+            reports = {MODEL: exam.judge(answers)}
             reports |= {name: exam.judge(exam.ask(rival)) for name, rival in rivals.items()}
+            if kept is not None:
+                _keep_reports(kept, reports, held_out, answers, item_frame)
         if kept is not None:
-            _keep(kept, recommender, reports, tracking)
-            if held_out is not None:
-                kept.dataset("test", held_out.test, "test")
-                kept.sample_recommendations(best, _titles(item_frame))
+            with hushed():
+                kept.log_model(recommender, registered_model_name=tracking.registered_model_name)
     _tell(reports, k)
-    _next(out, interactions, kept, model)
+    _next(out, interactions, kept)
 
 
 def _held_out(
@@ -158,17 +160,25 @@ def _held_out(
     return split, found
 
 
-def _keep(kept: Run, recommender: Recommender, reports: Mapping[str, Report], tracking: Tracking) -> None:
+@contextlib.contextmanager
+def _resumable(checkpoint_dir: str | None) -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint_dir is not None:
+            log.warning("stopped; the same command with --resume goes on from the last epoch in %s", checkpoint_dir)
+        raise
+
+
+def _keep_reports(
+    kept: Run, reports: Mapping[str, Report], split: Split, answers: pd.DataFrame, items: pd.DataFrame | None
+) -> None:
     for name, report in reports.items():
         kept.log(report, prefix="test" if name == MODEL else f"baseline_{name.replace(' ', '_')}")
-    if reports:
-        kept.artifact("tables/comparison.json", table_of(reports))
-    with hushed():
-        kept.log_model(recommender, registered_model_name=tracking.registered_model_name)
-
-
-def _titles(items: pd.DataFrame | None) -> pd.Series | None:
-    return None if items is None or "title" not in items else items.set_index("item_id")["title"]
+    kept.artifact("tables/comparison.json", table_of(reports))
+    kept.dataset("test", split.test, "test")
+    titles = items.set_index(ITEM)["title"] if items is not None and "title" in items else None
+    kept.sample_recommendations(answers, titles)
 
 
 def _tell(reports: Mapping[str, Report], k: int) -> None:
@@ -182,7 +192,7 @@ def _tell(reports: Mapping[str, Report], k: int) -> None:
         say(verdict(reports, NDCG(k).name))
 
 
-def _next(out: str, interactions: str, kept: Run | None, model: ModelConfig) -> None:
+def _next(out: str, interactions: str, kept: Run | None) -> None:
     headline("next")
     say(f"  recattn recommend --model {out} --history {interactions} --k 10 --out recommendations.csv")
     say(f"  recattn score --model {out} --history {interactions} --slate candidates.csv --out scores.csv")

@@ -19,7 +19,7 @@ def window_losses(scorer: Scorer, batch: WindowBatch, train: TrainConfig) -> dic
     states_BTD = scorer.encode(batch.history)
     losses = {"retrieval": retrieval_loss(scorer, batch, states_BTD, train)}
     if scorer.attention is not None and len(batch.head_rows):
-        losses["head"] = head_loss(scorer, batch, states_BTD, train)
+        losses["head"] = head_loss(scorer, batch, _states_for_head(scorer, batch, states_BTD, train), train)
     return losses
 
 
@@ -60,6 +60,24 @@ def head_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, train: Tra
 
     known = (batch.candidates[:, None] == own[:, None]).any(dim=2)
     return sampled_softmax_loss(scores(own), scores(batch.candidates), batch.candidate_log_counts, known)
+
+
+def _states_for_head(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, train: TrainConfig) -> Tensor:
+    """The states the head learns on: as they will be when it scores, without dropout, where it does not teach them.
+
+    On states with dropout it would learn to make up for a noise that is not there later.
+    """
+    if train.head_gradient or not scorer.training:
+        return states_BTD
+    shared = (scorer.items, scorer.history)
+    try:
+        for module in shared:
+            module.eval()
+        with torch.no_grad():
+            return scorer.encode(batch.history)
+    finally:
+        for module in shared:
+            module.train()
 
 
 @torch.no_grad()

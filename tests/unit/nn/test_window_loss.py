@@ -18,7 +18,7 @@ from recattn.dataset.negatives import NegativeSampler
 from recattn.dataset.requests import Requests, make_requests
 from recattn.dataset.windows import Windows, make_windows
 from recattn.nn import Scorer, window_losses
-from recattn.nn.window_loss import head_loss, retrieval_loss, window_prefixes
+from recattn.nn.window_loss import head_loss, retrieval_loss, window_losses, window_prefixes
 
 EVERYWHERE = TrainConfig(head_positions=99, num_negatives=9, head_gradient=1.0)
 
@@ -306,3 +306,16 @@ def test_a_masked_interaction_of_a_window_changes_no_loss(scene: Any, build_scor
     one, two = (window_losses(scorer, batch._replace(history=history), EVERYWHERE) for history in histories)
     for name in ("retrieval", "head"):
         assert float(one[name].detach()) == pytest.approx(float(two[name].detach()), rel=1e-5)
+
+
+def test_a_head_that_does_not_teach_the_encoder_learns_on_states_without_dropout(
+    scene: Any, build_scorer: Callable[..., Scorer]
+) -> None:
+    scorer = build_scorer(scene, score="attention", dropout=0.5)
+    batch = batch_of(scene, scorer.config, windows_of(scene, scorer))
+    own = dataclasses.replace(EVERYWHERE, head_gradient=0.0)
+    still = float(window_losses(scorer.eval(), batch, own)["head"].detach())
+    assert float(window_losses(scorer.train(), batch, own)["head"].detach()) == pytest.approx(still, rel=1e-6)
+    assert scorer.history.training
+    assert scorer.items.training
+    assert float(window_losses(scorer, batch, EVERYWHERE)["head"].detach()) != pytest.approx(still, rel=1e-3)

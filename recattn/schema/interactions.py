@@ -39,10 +39,9 @@ def read_interactions(
 ) -> pd.DataFrame:
     """The canonical interaction frame: what every inner room may take for granted.
 
-    Columns: `user_id`, `item_id` (plain dtypes, no nulls, one kind each), `timestamp` int64, `event_type`
-    (text, may be null) and `weight` (float32) where given, then all other columns as they were. Rows keep
-    their order; the index is 0..R-1. A canonical frame passes unchanged, and the frame given is never
-    changed.
+    Columns: `user_id`, `item_id` (plain dtypes, no nulls, one kind each), `timestamp` int64, `event_type` (text) and
+    `weight` (float32) where given, both of which may be null, then all other columns as they were. Rows keep their
+    order; the index is 0..R-1. A canonical frame passes unchanged, and the frame given is never changed.
 
     Args:
         data: A DataFrame, or a path to CSV or Parquet (see `read_frame`).
@@ -85,7 +84,7 @@ def read_interactions(
         faults += found
     frame[c.TIME] = moments
     if c.WEIGHT in frame.columns:
-        frame[c.WEIGHT], fault = read_numbers(frame[c.WEIGHT])
+        frame[c.WEIGHT], fault = read_numbers(frame[c.WEIGHT], optional=True)
         faults.append(fault)
     keep = settle(WHAT, faults, bad_rows)
     if keep is not None:
@@ -98,11 +97,14 @@ def read_interactions(
     return in_order(frame, [c.USER, c.ITEM, c.TIME, c.EVENT, c.WEIGHT])
 
 
-def read_numbers(series: pd.Series) -> tuple[npt.NDArray[np.float32], Fault]:
-    """A column as float32 [rows], with the rows that are no finite number."""
+def read_numbers(series: pd.Series, *, optional: bool = False) -> tuple[npt.NDArray[np.float32], Fault]:
+    """A column as float32 [rows], with the rows that are no finite number; an `optional` one may be null."""
     plain = unwrap(series)
     numbers = pd.to_numeric(plain, errors="coerce").to_numpy(dtype=np.float32, na_value=np.nan)
-    return numbers, Fault(f"a {series.name} that is no number", ~np.isfinite(numbers), plain)
+    wrong = ~np.isfinite(numbers)
+    if optional:
+        wrong &= plain.notna().to_numpy()
+    return numbers, Fault(f"a {series.name} that is no number", wrong, plain)
 
 
 def places(users: pd.Series, key: npt.NDArray[Any]) -> Int64s:

@@ -57,6 +57,15 @@ def test_the_callers_frame_is_never_changed() -> None:
     pd.testing.assert_frame_equal(frame, before)
 
 
+def test_a_weight_may_be_missing_but_not_be_text() -> None:
+    found = read_interactions(log(weight=[1.5, None, np.nan]))["weight"]
+    assert found.isna().tolist() == [False, True, True]
+    with pytest.raises(DataError, match=r"1 of 3 rows .* 1 with a weight that is no number \(row 1: 'much'\)"):
+        read_interactions(log(weight=[1.5, "much", None]))
+    with pytest.raises(DataError, match=r"1 with a weight that is no number \(row 2: inf\)"):
+        read_interactions(log(weight=[1.5, None, np.inf]))
+
+
 def test_rating_is_the_weight_unless_there_is_one() -> None:
     assert read_interactions(log(rating=[1, 2, 3]))["weight"].tolist() == [1, 2, 3]
     both = read_interactions(log(rating=[1, 2, 3], weight=[4, 5, 6]))

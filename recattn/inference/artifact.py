@@ -61,6 +61,8 @@ def save_model(model: FittedModel, path: str | Path, *, overwrite: bool = False)
             save_arrays(tables, folder / TABLES)
         except SafetensorError as error:  # what it makes of a full disk
             raise OSError(str(error)) from error
+        for name in (WEIGHTS, TABLES):  # safetensors writes for the owner's eyes only
+            (folder / name).chmod((folder / CONFIG).stat().st_mode)
         plan.table.vocabulary.save(folder / ITEMS)
         if plan.behaviours is not None:
             plan.behaviours.save(folder / BEHAVIOURS)

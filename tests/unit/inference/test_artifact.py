@@ -64,6 +64,10 @@ def test_no_part_is_a_pickle(saved: Path, tmp_path: Path) -> None:
     assert is_pickle(pickle.dumps({"a": np.arange(3)})), "the test would see one"
 
 
+def test_whoever_may_read_one_part_may_read_all(saved: Path) -> None:
+    assert len({path.stat().st_mode for path in saved.iterdir()}) == 1
+
+
 def test_no_user_is_in_it(saved: Path, world: Any) -> None:
     for path in saved.iterdir():
         content = path.read_bytes()

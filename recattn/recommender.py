@@ -19,7 +19,7 @@ from recattn.dataset.tables import ItemTable
 from recattn.errors import ConfigError, NotFittedError
 from recattn.inference.artifact import load_model, save_model
 from recattn.inference.cascade import Cascade
-from recattn.inference.doors import make_assembler, open_history
+from recattn.inference.doors import make_assembler, open_history, tell_without_context
 from recattn.inference.explain import explanations
 from recattn.inference.model import FittedModel
 from recattn.inference.predictor import Predictor
@@ -202,6 +202,7 @@ class Recommender:
         codes = candidate_codes(candidates, plan.table)
         store = open_history(plan, history)
         requests, named = catalog_requests(store, users, as_of=moment_asked(as_of, store), ties=self.config.ties)
+        tell_without_context(plan, requests)
         tell_short(k, len(codes))
         predictor, stage = self._predictor(device, threads), self._stage(stage)
         if self.cascade.used_for(len(self.items) - 1, stage):
@@ -289,6 +290,7 @@ class Recommender:
         store = open_history(plan, history)
         requests = make_slate_requests(store, frame, as_of=moment_asked(as_of, store), ties=self.config.ties)
         check_known(requests, store)
+        tell_without_context(plan, requests)
         return make_assembler(plan, store, users), requests
 
     def _predictor(self, device: str | None, threads: int | None) -> Predictor:

@@ -139,7 +139,7 @@ class Assembler:
     def _context(self, requests: Requests) -> FeatureBatch | None:
         if self.context is None:
             return None
-        if requests.context is None:
+        if requests.context is None or not self.context.any_in(requests.context):
             return as_tensors(self.context.missing(len(requests)))
         return as_tensors(self.context.transform(requests.context))
 

@@ -67,6 +67,10 @@ class FittedFeatures:
         """Numeric features Fn; their array has 2 Fn columns."""
         return len(self._of(Numeric))
 
+    def any_in(self, frame: pd.DataFrame) -> bool:
+        """Whether the frame has any of the columns."""
+        return any(spec.column in frame.columns for spec in self.specs)
+
     def check_same(self, frame: pd.DataFrame) -> None:
         """Refuse a frame that lacks a column the model was fitted with; further columns are left alone.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import pandas as pd
@@ -9,9 +10,11 @@ import pandas as pd
 from recattn.batching.assemble import Assembler
 from recattn.dataset.doors import History, history_store, log
 from recattn.dataset.history import HistoryStore
+from recattn.dataset.requests import Requests
 from recattn.dataset.tables import UserTable
+from recattn.errors import listed
 from recattn.inference.model import Blueprint
-from recattn.schema import read_users
+from recattn.schema import DataWarning, read_users
 
 
 def open_history(plan: Blueprint, history: History | None) -> HistoryStore:
@@ -28,3 +31,15 @@ def make_assembler(plan: Blueprint, store: HistoryStore, users: pd.DataFrame | s
     if plan.users.features:
         table = UserTable.build(None if users is None else read_users(users), plan.users)
     return Assembler(store, plan.config, table, plan.context if plan.context.features else None)
+
+
+def tell_without_context(plan: Blueprint, requests: Requests) -> None:
+    """DataWarning where the model uses context and the requests have none of it."""
+    columns = [spec.column for spec in plan.context.specs]
+    if columns and len(requests) and (requests.context is None or not plan.context.any_in(requests.context)):
+        warnings.warn(
+            f"the requests have none of the context columns the model was fitted with ({listed(columns)}): all of it "
+            "counts as missing. Pass a frame that has them.",
+            DataWarning,
+            stacklevel=3,
+        )

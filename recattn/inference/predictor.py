@@ -15,6 +15,7 @@ from recattn.batching.batch import RequestBatch
 from recattn.config import Stage
 from recattn.dataset.requests import Requests, gather_ranges
 from recattn.dataset.tables import ItemTable
+from recattn.errors import ConfigError
 from recattn.inference.cascade import Cascade, CatalogView, rank_catalog
 from recattn.nn.scorer import Scorer
 
@@ -31,6 +32,9 @@ class Predictor:
         device: Where to score; None: where the scorer is.
         threads: Threads of torch on the CPU; None leaves them alone.
         cascade: When and how the catalog goes through the cascade.
+
+    Raises:
+        ConfigError: A device that is not there, or less than one thread.
     """
 
     def __init__(
@@ -43,7 +47,9 @@ class Predictor:
         cascade: Cascade | None = None,
     ) -> None:
         self.scorer, self.table, self.threads = scorer, table, threads
-        self.device = torch.device(device) if device is not None else scorer.start.device
+        self.device = scorer.start.device if device is None else known_device(device)
+        if threads is not None and threads < 1:
+            raise ConfigError(f"threads must be at least 1, got {threads!r}.")
         self.cascade = cascade or Cascade()
 
     def score(self, assembler: Assembler, requests: Requests, *, stage: Stage | None = None) -> np.ndarray:
@@ -148,6 +154,17 @@ class Predictor:
         finally:
             self.scorer.to(home).train(was_training)
             torch.set_num_threads(threads)
+
+
+def known_device(device: str | torch.device) -> torch.device:
+    """The device; ConfigError where torch does not know it, or sees none here."""
+    try:
+        found = torch.device(device)
+    except RuntimeError as error:
+        raise ConfigError(f"device must be one that torch knows, such as 'cpu' or 'cuda', got {device!r}.") from error
+    if found.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device={str(found)!r} is asked for, but torch sees no CUDA device here. Use device='cpu'.")
+    return found
 
 
 def not_seen(seen: Tensor, codes: Tensor, size: int) -> Tensor:

@@ -142,11 +142,17 @@ def rich(world: World, one_thread: None) -> Recommender:
 
     model = Recommender(model_config(use_weights=True), train_config(), **FEATURES)
     model.fit(world.train, items=world.items, users=world.users)
-    stir(model)
+    add_noise(model)
     return model
 
 
-def stir(model: Recommender, seed: int = 5, size: float = 0.3) -> None:
+@pytest.fixture(scope="session")
+def stir() -> Callable[[Recommender], None]:
+    """`stir(model)`: all weights moved, so that every part of the scores counts."""
+    return add_noise
+
+
+def add_noise(model: Recommender, seed: int = 5, size: float = 0.3) -> None:
     """Add noise to all weights in place, those that start at zero among them."""
     import torch
 

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 # What the demo trains: the one place to tune it.
 WORLD: dict[str, Any] = {"n_users": 1200, "n_items": 500, "mean_interactions": 40.0, "days": 180.0}
 SETTINGS: dict[str, Any] = {"dim": 32, "num_heads": 2, "num_layers": 1, "max_history": 50, "dropout": 0.2}
-TRAINING: dict[str, Any] = {"max_epochs": 12, "batch_size": 32, "learning_rate": 1e-3, "patience": 3}
+TRAINING: dict[str, Any] = {"max_epochs": 8, "learning_rate": 3e-3, "patience": 3, "valid_requests": 600}
 FEATURES: list[dict[str, Any]] = [
     {"kind": "multi", "column": "genres"},
     {"kind": "categorical", "column": "series"},

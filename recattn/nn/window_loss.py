@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
 from recattn.batching.batch import WindowBatch
-from recattn.config import TrainConfig
+from recattn.config import Stage, TrainConfig
 from recattn.nn.losses import bce_loss, full_softmax_loss, sampled_softmax_loss
 from recattn.nn.scorer import Prefixes, Scorer
 
@@ -19,7 +22,7 @@ def window_losses(scorer: Scorer, batch: WindowBatch, train: TrainConfig) -> dic
     states_BTD = scorer.encode(batch.history)
     losses = {"retrieval": retrieval_loss(scorer, batch, states_BTD, train)}
     if scorer.attention is not None and len(batch.head_rows):
-        losses["head"] = head_loss(scorer, batch, _states_for_head(scorer, batch, states_BTD, train), train)
+        losses["head"] = head_loss(scorer, batch, states_BTD, train)
     return losses
 
 
@@ -46,43 +49,47 @@ def head_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, train: Tra
     """Cross-entropy of the model's full score on the head positions: the hardest items exactly, the rest sampled.
 
     The sum over the catalog is split in two: the `hard_negatives` items that the retrieval score puts first are summed
-    as they are, all others are estimated from the shared negatives. Only `head_gradient` of the gradient reaches the
-    states, embeddings and biases in common with the retrieval score: few positions are a noisy teacher for those.
+    as they are, all others are estimated from the shared negatives.
+
+    Only `head_gradient` of the gradient reaches the states, embeddings and biases in common with the retrieval score:
+    few positions are a noisy teacher for those. Where none does, the head learns on them as it will meet them, without
+    dropout, or it would learn to make up for a noise that is not there later.
     """
-    rows, positions, share = batch.head_rows, batch.head_positions, train.head_gradient
-    prefixes = window_prefixes(scorer, batch, _damped(states_BTD, share), rows, positions)
-    targets = batch.targets[rows, positions]
-    own = torch.cat([targets[:, None], hard_items(scorer, prefixes, targets, train.hard_negatives)], dim=1)
+    share = train.head_gradient
+    as_served = _without_dropout(scorer.items, scorer.history) if scorer.training and not share else None
+    targets = batch.targets[batch.head_rows, batch.head_positions]
 
-    def scores(codes: Tensor) -> Tensor:
-        items, biases = _damped(scorer.items(codes), share), _damped(scorer.items.biases(codes), share)
-        return scorer.score(prefixes, items, biases)
-
+    with as_served or contextlib.nullcontext():
+        states_BTD = states_BTD if as_served is None else scorer.encode(batch.history)
+        states_BTD = _damped(states_BTD, share)
+        hard = hard_items(scorer, batch, states_BTD, targets, train.hard_negatives)
+        own = torch.cat([targets[:, None], hard], dim=1)
+        looked_up = [
+            (_damped(scorer.items(codes), share), _damped(scorer.items.biases(codes), share))
+            for codes in (own, batch.candidates)
+        ]
+    prefixes = window_prefixes(scorer, batch, states_BTD, batch.head_rows, batch.head_positions)
+    own_scores, shared_scores = (scorer.score(prefixes, items, biases) for items, biases in looked_up)
     known = (batch.candidates[:, None] == own[:, None]).any(dim=2)
-    return sampled_softmax_loss(scores(own), scores(batch.candidates), batch.candidate_log_counts, known)
+    return sampled_softmax_loss(own_scores, shared_scores, batch.candidate_log_counts, known)
 
 
-def _states_for_head(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, train: TrainConfig) -> Tensor:
-    """The states the head learns on: as they will be when it scores, without dropout, where it does not teach them.
-
-    On states with dropout it would learn to make up for a noise that is not there later.
-    """
-    if train.head_gradient or not scorer.training:
-        return states_BTD
-    shared = (scorer.items, scorer.history)
+@contextlib.contextmanager
+def _without_dropout(*modules: torch.nn.Module) -> Iterator[None]:
     try:
-        for module in shared:
+        for module in modules:
             module.eval()
         with torch.no_grad():
-            return scorer.encode(batch.history)
+            yield
     finally:
-        for module in shared:
+        for module in modules:
             module.train()
 
 
 @torch.no_grad()
-def hard_items(scorer: Scorer, prefixes: Prefixes, targets: Tensor, count: int) -> Tensor:
+def hard_items(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, targets: Tensor, count: int) -> Tensor:
     """The `count` items but the target that the retrieval score puts first, codes int64 [R, count]."""
+    prefixes = window_prefixes(scorer, batch, states_BTD, batch.head_rows, batch.head_positions, "retrieval")
     codes = torch.nonzero(scorer.items.trainable).squeeze(1)
     scores = scorer.retrieval(prefixes.states_RD, scorer.items(codes), scorer.items.biases(codes))
     scores = scores.masked_fill(codes == targets[:, None], -torch.inf)
@@ -95,7 +102,12 @@ def _damped(x: Tensor, share: float) -> Tensor:
 
 
 def window_prefixes(
-    scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, rows: Tensor, positions: Tensor
+    scorer: Scorer,
+    batch: WindowBatch,
+    states_BTD: Tensor,
+    rows: Tensor,
+    positions: Tensor,
+    stage: Stage | None = None,
 ) -> Prefixes:
     """Positions of windows as requests, by the general masked form: each sees its own prefix."""
     return scorer.prefixes(
@@ -105,6 +117,7 @@ def window_prefixes(
         batch.prefix_ends[rows, positions],
         None if batch.query_times is None else batch.query_times[rows, positions],
         _extra(scorer, batch, rows, positions),
+        stage,
     )
 
 

@@ -18,7 +18,7 @@ from recattn.dataset.negatives import NegativeSampler
 from recattn.dataset.requests import Requests, make_requests
 from recattn.dataset.windows import Windows, make_windows
 from recattn.nn import Scorer, window_losses
-from recattn.nn.window_loss import head_loss, retrieval_loss, window_losses, window_prefixes
+from recattn.nn.window_loss import head_loss, retrieval_loss, window_prefixes
 
 EVERYWHERE = TrainConfig(head_positions=99, num_negatives=9, head_gradient=1.0)
 

@@ -47,7 +47,7 @@ def parse(name: str, command: Command, given: Sequence[str]) -> dict[str, Any]:
     try:
         values = parser.parse_args(list(given)).as_dict()
     except UsageError as error:
-        stray = re.fullmatch(r"unrecognized arguments: ([^-]\S*)", str(error))
+        stray = re.fullmatch(r"(?i)unrecognized arguments: ([^-]\S*)", str(error))
         hint = f" What has no name comes first: recattn {name} {stray[1]} ..." if stray else ""
         raise UsageError(f"{_clean(str(error), command)}{hint} See recattn {name} --help.") from error
     hints = typing.get_type_hints(command)
@@ -120,7 +120,7 @@ def _clean(message: str, command: Command) -> str:
 
 
 def _hint(message: str, keys: Sequence[str]) -> str:
-    inside = re.search(r"Group '([\w.]+)' does not accept option '([\w.]+)'", message)
+    inside = re.search(r"Group '([\w.]+)' does not accept (?:option|nested key) '([\w.]+)'", message)
     wrong = [".".join(inside.groups())] if inside else re.findall(r"--([\w.]+)|[\"']([\w.]+)[\"']", message)
     names = [name if isinstance(name, str) else next(filter(None, name)) for name in wrong]
     return next((found for name in names if name not in keys and (found := nearest(name, keys))), "")

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time as clock
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from recattn.cli.console import headline, log, say
+from recattn.cli.console import headline, log, say, working
 from recattn.cli.files import check_place
 from recattn.cli.kinds import listed
 from recattn.cli.settings import Columns
@@ -49,19 +48,23 @@ def run(
     from recattn.schema import read_interactions
     from recattn.schema.columns import ITEM
 
-    frame = read_interactions(data, columns=columns.mapping(), unit=unit, time=time, now=now, bad_rows=bad_rows)
+    with working("reading"):
+        frame = read_interactions(data, columns=columns.mapping(), unit=unit, time=time, now=now, bad_rows=bad_rows)
     log.info("read %s rows in %.1f s", f"{len(frame):,}", clock.perf_counter() - begin)
-    store = HistoryStore.from_frame(frame, Vocabulary.from_values(ITEM, frame[ITEM]), time=time, extras=listed(extras))
-    del frame
-    store.save(place, overwrite=overwrite)
+    with working("writing"):
+        store = HistoryStore.from_frame(
+            frame, Vocabulary.from_values(ITEM, frame[ITEM]), time=time, extras=listed(extras)
+        )
+        del frame
+        store.save(place, overwrite=overwrite)
     seconds = clock.perf_counter() - begin
     lengths = store.lengths
     say(f"{len(store):,} interactions of {len(store.users):,} users with {len(store.item_vocabulary):,} items")
     say(f"histories: mean {lengths.mean():.1f}, longest {lengths.max():,}")
-    say(f"{place}: {_size(place):.1f} MB, written in {seconds:.1f} s")
+    say(f"{place}: {_megabytes(place):.1f} MB, written in {seconds:.1f} s")
     headline("next")
     say(f"  recattn train --interactions {place} --out model" + (" --model.time order" if time == "order" else ""))
 
 
-def _size(folder: Path, parts: Sequence[str] = ("**/*",)) -> float:
-    return sum(file.stat().st_size for part in parts for file in folder.glob(part) if file.is_file()) / 1e6
+def _megabytes(folder: Path) -> float:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6

@@ -83,7 +83,7 @@ def test_a_first_argument_without_a_name_is_the_first_parameter() -> None:
 
 
 def test_a_later_one_is_told_to_come_first() -> None:
-    with pytest.raises(UsageError, match=r"unrecognized arguments: x\.csv\..*comes first: recattn try x\.csv"):
+    with pytest.raises(UsageError, match=r"(?i)unrecognized arguments: x\.csv\..*comes first: recattn try x\.csv"):
         asked("--k", "3", "x.csv")
 
 
@@ -139,7 +139,7 @@ def test_an_impossible_value_is_the_dataclass_own_error() -> None:
 
 
 def test_a_missing_argument_is_named() -> None:
-    with pytest.raises(UsageError, match="required: data"):
+    with pytest.raises(UsageError, match="data.*required|required: data"):
         asked("--k", "3")
 
 

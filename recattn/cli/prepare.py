@@ -11,6 +11,9 @@ from recattn.cli.files import check_place
 from recattn.cli.kinds import listed
 from recattn.cli.settings import Columns
 from recattn.config import Time
+from recattn.dataset import HistoryStore, Vocabulary
+from recattn.schema import read_interactions
+from recattn.schema.columns import ITEM
 from recattn.schema.times import Unit
 
 COLUMNS = Columns()
@@ -44,10 +47,6 @@ def run(
     """
     place = check_place(out, overwrite=overwrite)
     begin = clock.perf_counter()
-    from recattn.dataset import HistoryStore, Vocabulary
-    from recattn.schema import read_interactions
-    from recattn.schema.columns import ITEM
-
     with working("reading"):
         frame = read_interactions(data, columns=columns.mapping(), unit=unit, time=time, now=now, bad_rows=bad_rows)
     log.info("read %s rows in %.1f s", f"{len(frame):,}", clock.perf_counter() - begin)

@@ -139,7 +139,7 @@ def test_an_impossible_value_is_the_dataclass_own_error() -> None:
 
 
 def test_a_missing_argument_is_named() -> None:
-    with pytest.raises(UsageError, match="data.*required|required: data"):
+    with pytest.raises(UsageError, match=r"data.*required|required: data"):
         asked("--k", "3")
 
 

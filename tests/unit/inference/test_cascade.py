@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,6 +15,16 @@ from recattn.inference.cascade import Cascade, CatalogView, rank_catalog
 
 WHOLE = Cascade()
 SIZE = 14
+
+
+@pytest.fixture(scope="module")
+def bench(bench: Any) -> Any:
+    """The shared model, with dear scores that often disagree with the cheap ones."""
+    scorer = copy.deepcopy(bench.scorer)
+    with torch.no_grad():
+        scorer.attention_out.weight *= 5
+        scorer.deep_out.weight *= 10
+    return replace(bench, model=replace(bench.model, scorer=scorer))
 
 
 def rank(
@@ -44,7 +56,7 @@ def test_each_score_passes_its_best_on_to_the_next(bench: Any) -> None:
         expected = [code for code in deep[row].tolist() if code in kept][:2]
         assert staged[row].tolist() == expected
         of_code = dict(zip(deep[row].tolist(), deep_scores[row].tolist(), strict=True))
-        assert staged_scores[row].tolist() == pytest.approx([of_code[code] for code in expected], rel=1e-5)
+        assert staged_scores[row].tolist() == pytest.approx([of_code[code] for code in expected], rel=1e-4, abs=1e-4)
     assert not np.array_equal(staged, deep[:, :2]), "the world is too easy: the cascade loses nothing"
 
 

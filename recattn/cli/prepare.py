@@ -62,7 +62,10 @@ def run(
     say(f"histories: mean {lengths.mean():.1f}, longest {lengths.max():,}")
     say(f"{place}: {_megabytes(place):.1f} MB, written in {seconds:.1f} s")
     headline("next")
-    say(f"  recattn train --interactions {place} --out model" + (" --model.time order" if time == "order" else ""))
+    say(
+        f"  recattn train --interactions {place} --out model"
+        + (" --model.time order --split.kind leave_last_out" if time == "order" else "")
+    )
 
 
 def _megabytes(folder: Path) -> float:

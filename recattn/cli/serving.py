@@ -10,8 +10,10 @@ from recattn.cli.console import log
 from recattn.cli.data import Log, describe, read_log, read_table
 from recattn.cli.models import open_model
 from recattn.cli.settings import Columns
+from recattn.dataset import HistoryStore
 from recattn.errors import ConfigError
-from recattn.schema import read_slate
+from recattn.schema import check_same_kind, read_slate
+from recattn.schema.columns import ITEM
 from recattn.schema.times import Unit
 
 if TYPE_CHECKING:
@@ -27,12 +29,21 @@ def open_all(
     log.info("model: %s items, score %s", f"{len(recommender.items) - 1:,}", recommender.config.score)
     found = read_log(history, columns, unit=unit, time=recommender.config.time)
     describe(found, "history")
+    items = found.item_vocabulary.ids if isinstance(found, HistoryStore) else found[ITEM]
+    _check_items(pd.Series(items), "history", recommender)
     return recommender, found
 
 
 def open_slate(path: str, model: Recommender, columns: Columns, unit: Unit) -> pd.DataFrame:
     """The candidates, under our names."""
-    return read_slate(read_table(path, "slate", columns), unit=unit, time=model.config.time)
+    slate = read_slate(read_table(path, "slate", columns), unit=unit, time=model.config.time)
+    _check_items(slate[ITEM], "slate", model)
+    return slate
+
+
+def _check_items(items: pd.Series, what: str, model: Recommender) -> None:
+    """DataError where item ids are of another kind than the model's (numbers, not text): none would be known."""
+    check_same_kind(items, what, pd.Series(model.items.vocabulary.ids), "the model", ITEM)
 
 
 def check_device(device: str | None) -> None:

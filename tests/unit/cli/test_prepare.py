@@ -25,7 +25,7 @@ def test_a_file_becomes_a_store_with_all_its_items(recattn, world: World, tmp_pa
 def test_extras_and_order_are_kept(recattn, tmp_path: Path) -> None:
     pd.DataFrame({"user_id": [1, 1], "item_id": [1, 2], "device": ["a", "b"]}).to_csv(tmp_path / "x.csv", index=False)
     done = recattn("prepare", "x.csv", "--out", "store", "--time", "order", "--extras", "device")
-    assert "--model.time order" in done.out
+    assert "--model.time order --split.kind leave_last_out" in done.out
     store = HistoryStore.open(tmp_path / "store")
     assert (store.time, store.extras["device"].tolist()) == ("order", ["a", "b"])
 

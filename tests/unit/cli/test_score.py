@@ -69,6 +69,15 @@ def test_a_slate_without_items_is_told(recattn, ask) -> None:
     assert "pass --columns.item_id product" in done.err
 
 
+def test_ids_of_another_kind_are_told(recattn, ask) -> None:
+    pd.DataFrame({"user_id": ["u0001"], "item_id": [1]}).to_csv("s.csv", index=False)
+    done = recattn(*ask, "--slate", "s.csv")
+    assert (done.status, "item_id is int in slate (such as 1) but str in the model" in done.err) == (1, True)
+    pd.DataFrame({"user_id": [1], "item_id": [1], "timestamp": [9]}).to_csv("h.csv", index=False)
+    done = recattn(*ask, "--history", "h.csv")
+    assert (done.status, "item_id is int in history" in done.err) == (1, True)
+
+
 def test_a_damaged_model_is_told(recattn, ask, model: Path) -> None:
     Path("damaged").mkdir()
     for part in model.iterdir():

@@ -109,12 +109,12 @@ def test_an_order_only_batch_has_no_times() -> None:
 
 def test_candidates_are_padded_and_masked_and_unknown_ones_are_padding() -> None:
     store = tiny()
-    slate = pd.DataFrame({"user_id": list("xxxyz"), "item_id": ["f", "??", "a", "b", "??"]})
+    slate = pd.DataFrame({"user_id": list("zxxxy"), "item_id": ["??", "f", "??", "a", "b"]})
     batch = Assembler(store, ModelConfig()).requests(make_slate_requests(store, slate))
     assert batch.candidates is not None
-    assert batch.candidates.tolist() == [[6, 0, 1], [2, 0, 0], [0, 0, 0]]
+    assert batch.candidates.tolist() == [[0, 0, 0], [6, 0, 1], [2, 0, 0]]
     assert batch.candidate_mask is not None
-    assert batch.candidate_mask.tolist() == [[True, False, True], [True, False, False], [False, False, False]]
+    assert batch.candidate_mask.tolist() == [[False, False, False], [True, False, True], [True, False, False]]
     without = Assembler(store, ModelConfig()).requests(make_slate_requests(store, slate), with_candidates=False)
     assert (without.candidates, without.candidate_mask) == (None, None)
 
@@ -294,6 +294,16 @@ def test_a_window_of_one_interaction_has_a_target_without_history() -> None:
     batch = windows_batch(Assembler(store, ModelConfig()), make_windows(store, 5))
     assert (batch.targets.tolist(), batch.prefix_ends.tolist()) == ([[1]], [[0]])
     assert (batch.history.items.tolist(), batch.history.mask.tolist()) == ([[0]], [[False]])
+
+
+def test_the_context_of_places_without_an_interaction_is_missing(scene: Any) -> None:
+    windows = make_windows(scene.store, 4)
+    batch = windows_batch(scene.assembler(CONFIG), windows)
+    real = (torch.arange(batch.targets.shape[1]) < torch.from_numpy(windows.lengths)[:, None]).flatten()
+    assert batch.context is not None
+    assert not batch.context.categorical[~real].any()
+    assert (batch.context.categorical[real] > 0).all()
+    assert (batch.context.numeric[~real] == torch.tensor([0.0, 1])).all()
 
 
 def test_user_attributes_of_a_window_are_those_of_its_user(scene: Any) -> None:

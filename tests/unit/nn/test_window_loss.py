@@ -18,7 +18,7 @@ from recattn.dataset.negatives import NegativeSampler
 from recattn.dataset.requests import Requests, make_requests
 from recattn.dataset.windows import Windows, make_windows
 from recattn.nn import Scorer, window_losses
-from recattn.nn.window_loss import head_loss, retrieval_loss, window_prefixes
+from recattn.nn.window_loss import hard_items, head_loss, retrieval_loss, window_prefixes
 
 EVERYWHERE = TrainConfig(head_positions=99, num_negatives=9, head_gradient=1.0)
 
@@ -319,3 +319,22 @@ def test_a_head_that_does_not_teach_the_encoder_learns_on_states_without_dropout
     assert scorer.history.training
     assert scorer.items.training
     assert float(window_losses(scorer, batch, EVERYWHERE)["head"].detach()) != pytest.approx(still, rel=1e-3)
+
+
+def test_hard_items_are_the_best_of_those_that_count_without_the_target(
+    scene: Any, build_scorer: Callable[..., Scorer]
+) -> None:
+    scorer = build_scorer(scene)
+    batch = batch_of(scene, scorer.config, windows_of(scene, scorer))
+    targets = batch.targets[batch.head_rows, batch.head_positions]
+    prefixes = window_prefixes(
+        scorer, batch, scorer.encode(batch.history), batch.head_rows, batch.head_positions, "retrieval"
+    )
+    codes = scorer.items.catalog()
+    scores = scorer.retrieval(prefixes.states_RD, scorer.items(codes), scorer.items.biases(codes))
+    scorer.items.trainable[scores.mean(dim=0).argmax() + 1] = False
+    chosen = hard_items(scorer, batch, scorer.encode(batch.history), targets, 3)
+    assert chosen.shape == (len(targets), 3)
+    for row, target, items in zip(scores.detach(), targets.tolist(), chosen.tolist(), strict=True):
+        ranked = (1 + row.argsort(descending=True)).tolist()
+        assert items == [code for code in ranked if code != target and scorer.items.trainable[code]][:3]

@@ -72,7 +72,7 @@ def shuffled(train: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def table(cells: list[dict[str, Any]]) -> pd.DataFrame:
-    """By recommender: mean NDCG@10, its spread, the way to the oracle, and p of a paired t-test to the best baseline."""
+    """By recommender: mean NDCG@10, its spread, the way to the oracle, p of a paired t-test to the best baseline."""
     scores = pd.DataFrame([one[METRIC.name] for one in cells])
     best = scores[list(BASELINES)].mean().idxmax()
     way = scores.sub(scores["popularity"], axis=0).div(scores["oracle"] - scores["popularity"], axis=0)

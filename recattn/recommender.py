@@ -201,7 +201,7 @@ class Recommender:
         check_k(k)
         codes = candidate_codes(candidates, plan.table)
         store = open_history(plan, history)
-        requests, named = catalog_requests(store, users, as_of=moment_asked(as_of, store), ties=self.config.ties)
+        requests, named = catalog_requests(store, users, as_of=moment_asked(as_of, store, users), ties=self.config.ties)
         tell_without_context(plan, requests)
         tell_short(k, len(codes))
         predictor, stage = self._predictor(device, threads), self._stage(stage)
@@ -288,7 +288,7 @@ class Recommender:
     ) -> tuple[Assembler, Requests]:
         plan = self._fitted().blueprint
         store = open_history(plan, history)
-        requests = make_slate_requests(store, frame, as_of=moment_asked(as_of, store), ties=self.config.ties)
+        requests = make_slate_requests(store, frame, as_of=moment_asked(as_of, store, frame), ties=self.config.ties)
         check_known(requests, store)
         tell_without_context(plan, requests)
         return make_assembler(plan, store, users), requests

@@ -91,7 +91,7 @@ class Baseline(ABC):
         """
         store = history_store(history, self.items.vocabulary, self._time)
         rows = read_slate(slate, time=self._time)
-        requests = make_slate_requests(store, rows, as_of=moment_asked(as_of, store), ties=self._ties)
+        requests = make_slate_requests(store, rows, as_of=moment_asked(as_of, store, rows), ties=self._ties)
         check_known(requests, store)
         assert requests.offsets is not None
         assert requests.candidates is not None
@@ -142,7 +142,7 @@ class Baseline(ABC):
         k = check_k(k)
         codes = candidate_codes(candidates, self.items)
         store = history_store(history, self.items.vocabulary, self._time)
-        moment = moment_asked(as_of, store)
+        moment = moment_asked(as_of, store, users)
         requests, named = catalog_requests(store, users, as_of=moment, ties=self._ties)
         tell_short(k, len(codes))
         best = np.zeros((len(requests), min(k, len(codes))), dtype=np.int64)

@@ -17,8 +17,8 @@ from recattn.dataset.requests import Requests, make_requests
 from recattn.dataset.tables import ItemTable
 from recattn.dataset.vocabulary import Vocabulary
 from recattn.errors import ConfigError, DataError, listed, nearest
-from recattn.schema import DataWarning, check_ids, moment, read_interactions, read_items, read_requests
-from recattn.schema.columns import ITEM, REQUEST, USER
+from recattn.schema import DataWarning, check_ids, check_same_kind, moment, read_interactions, read_items, read_requests
+from recattn.schema.columns import ITEM, REQUEST, TIME, USER
 
 log = logging.getLogger("recattn")
 
@@ -52,14 +52,18 @@ def history_store(
         )
     if isinstance(history, HistoryStore):
         _check_time(history, time, "history")
+        _check_kind(pd.Series(history.item_vocabulary.ids), vocabulary)
         store = history.recode(vocabulary)
         return store if behaviours is None else store.with_behaviours(behaviours)
     interactions = read_interactions(history, time=time)
+    _check_kind(interactions[ITEM], vocabulary)
     return HistoryStore.from_frame(interactions, vocabulary, behaviours=behaviours, time=time)
 
 
-def moment_asked(as_of: Any, store: HistoryStore) -> int | None:
+def moment_asked(as_of: Any, store: HistoryStore, asked: object = None) -> int | None:
     """The moment of requests that name none, in seconds: just after the end of the history, unless `as_of` says.
+
+    What was chosen is logged, unless the frame `asked` names the moments itself.
 
     ConfigError for an `as_of` where there are no times to compare it with.
     """
@@ -67,7 +71,7 @@ def moment_asked(as_of: Any, store: HistoryStore) -> int | None:
         if store.times is None:
             raise ConfigError(f"as_of={as_of!r} needs times, but the model was fitted with time='order'.")
         return moment(as_of, "as_of")
-    if store.end is not None:
+    if store.end is not None and not (isinstance(asked, pd.DataFrame) and TIME in asked):
         log.info("as_of is %s, just after the end of the history", pd.Timestamp(store.end, unit="s"))
     return store.end
 
@@ -154,6 +158,10 @@ def tell_empty(codes: np.ndarray) -> None:
             DataWarning,
             stacklevel=3,
         )
+
+
+def _check_kind(items: pd.Series, vocabulary: Vocabulary) -> None:
+    check_same_kind(items, "history", pd.Series(vocabulary.ids), "the model", ITEM)
 
 
 def _check_time(store: HistoryStore, time: Time, what: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import logging
@@ -29,6 +30,8 @@ from recattn.training.prepare import FitData
 from recattn.training.trainer import check_unused, interruptible, make_trainer, quiet_lightning
 
 log = logging.getLogger("recattn")
+
+FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS}
 
 
 @dataclass(frozen=True)
@@ -63,6 +66,7 @@ def fit_scorer(
         ConfigError: The folder holds a fit and `resume` is false, or the fit of other data or settings; or the
             trainer has been used for another fit.
         TrainingError: The loss is not a number. The last good checkpoint is kept; the message names it.
+        ArtifactError: Checkpoints cannot be written; none is left half-written.
     """
     temporary = tempfile.mkdtemp(prefix="recattn-") if checkpoint_dir is None else None
     folder = Path(temporary or checkpoint_dir)  # type: ignore[arg-type]
@@ -90,9 +94,11 @@ def fit_scorer(
             kept = [path for path in (folder / "best.ckpt", folder / "last.ckpt") if path.exists()]
             where = f"The last good checkpoint is {kept[0]}." if kept else "There is no good checkpoint yet."
             raise TrainingError(f"{error} {where}") from None
-        except BaseException:
+        except BaseException as error:
             if temporary is not None:
                 shutil.rmtree(folder, ignore_errors=True)
+            if isinstance(error, OSError) and error.errno in FULL:
+                raise _unwritable(folder, error) from error
             raise
         finally:
             trainer.callbacks[:] = own  # type: ignore[attr-defined]
@@ -150,8 +156,12 @@ def _starting_point(folder: Path, data: FitData, resume: bool) -> str | None:
         folder.mkdir(parents=True, exist_ok=True)
         about.write_text(json.dumps(fingerprint, indent=1))
     except OSError as error:
-        raise ArtifactError(f"checkpoints cannot be written to {folder}: {error.strerror or error}.") from error
+        raise _unwritable(folder, error) from error
     return None
+
+
+def _unwritable(folder: Path, error: OSError) -> ArtifactError:
+    return ArtifactError(f"checkpoints cannot be written to {folder}: {error.strerror or error}.")
 
 
 def _fingerprint(data: FitData) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -172,3 +173,16 @@ def test_states_of_observers_are_kept_beside_the_checkpoints(
     observers = [new_witness({"run_id": "a1"}), new_witness({"other": "b2"}), new_witness()]
     fit_scorer(prepared(max_epochs=1), checkpoint_dir=tmp_path, observers=observers)
     assert json.loads((tmp_path / "observers.json").read_text()) == {"run_id": "a1", "other": "b2"}
+
+
+def test_a_disk_that_fills_up_leaves_the_last_checkpoint_whole(prepared: Callable[..., Any], tmp_path: Path) -> None:
+    first = fit_scorer(prepared(max_epochs=1), checkpoint_dir=tmp_path)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (5_000, hard))
+    try:
+        with pytest.raises(ArtifactError, match=r"checkpoints cannot be written to .*: File too large"):
+            fit_scorer(prepared(max_epochs=3), checkpoint_dir=tmp_path, resume=True)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["fit.json", "last.ckpt"]
+    assert same(fit_scorer(prepared(max_epochs=1), checkpoint_dir=tmp_path, resume=True), first)

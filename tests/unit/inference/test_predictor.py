@@ -126,6 +126,17 @@ def test_an_item_is_recommended_from_the_moment_it_is_available(bench: Any, casc
         assert sorted(codes[codes > 0].tolist()) == [code for code in range(1, 15) if since[code] <= moment]
 
 
+def test_an_item_must_be_both_available_and_unseen(bench: Any) -> None:
+    requests = bench.requests()
+    assert requests.as_of is not None
+    since = np.where(np.arange(15) % 2, requests.as_of[0] + 1, 0)
+    predictor = Predictor(bench.scorer, replace(bench.plan.table, available_from=since))
+    codes, _ = predictor.top_k(bench.assembler, requests, 14)
+    for row, (start, stop) in enumerate(zip(requests.starts, requests.stops, strict=True)):
+        seen = set(bench.store.items[start:stop].tolist())
+        assert sorted(codes[row][codes[row] > 0].tolist()) == [code for code in range(2, 15, 2) if code not in seen]
+
+
 def test_candidates_are_chosen_from(bench: Any) -> None:
     codes, _ = predictor_of(bench).top_k(
         bench.assembler, bench.requests(), 9, exclude_seen=False, candidates=np.array([3, 11, 14])

@@ -10,7 +10,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from recattn.nn.scorer import Scorer
 from recattn.observer import Observer
 from recattn.training.callbacks import TellObservers, keepers
 from recattn.training.data_module import DataModule
-from recattn.training.lit_scorer import LitScorer
+from recattn.training.lit_scorer import MONITOR, LitScorer
 from recattn.training.prepare import FitData
 from recattn.training.trainer import check_unused, interruptible, make_trainer, quiet_lightning
 
@@ -110,7 +110,21 @@ def fit_scorer(
         best_epoch = int(state["epoch"])
     if temporary is not None:
         shutil.rmtree(folder, ignore_errors=True)
+    if best_epoch is not None and (hint := cheaper_is_better(tell.curve, best_epoch)):
+        log.warning(hint)
     return FitResult(FittedModel(plan, lit.scorer.cpu().eval()), tell.curve, best_epoch)
+
+
+def cheaper_is_better(curve: Sequence[Mapping[str, float]], best_epoch: int) -> str | None:
+    """What to consider where the retrieval score alone validates better than the score that builds on it."""
+    best = next((epoch for epoch in curve if epoch["epoch"] == best_epoch), {})
+    cheap, full = best.get("valid/retrieval_ndcg_at_10"), best.get(MONITOR)
+    if cheap is None or full is None or cheap <= full:
+        return None
+    return (
+        f"on validation the retrieval score alone ranks better (NDCG@10 {cheap:.4f}) than the model's score "
+        f"({full:.4f}). Consider stage='retrieval' when scoring, or ModelConfig(score='retrieval')."
+    )
 
 
 def validation_cost(lit: LitScorer, module: DataModule) -> str:

@@ -16,6 +16,7 @@ from lightning.pytorch.callbacks import Callback
 
 from recattn.errors import ConfigError, TrainingError
 from recattn.training import FitResult, LitScorer, fit_scorer, lit_scorer
+from recattn.training.fit import cheaper_is_better
 
 
 def weights(result: FitResult) -> dict[str, torch.Tensor]:
@@ -247,3 +248,13 @@ def test_weights_that_break_in_an_epochs_last_step_are_not_kept(
         state = torch.load(path, weights_only=True)
         assert state["epoch"] == 0
         assert state["state_dict"]["scorer.start"].isfinite().all()
+
+
+def test_a_fit_says_when_the_cheaper_score_validates_better() -> None:
+    better = {"epoch": 1, "valid/ndcg_at_10": 0.11, "valid/retrieval_ndcg_at_10": 0.12}
+    curve = [{"epoch": 0, "valid/ndcg_at_10": 0.1, "valid/retrieval_ndcg_at_10": 0.1}, better]
+    assert cheaper_is_better(curve, 0) is None
+    found = cheaper_is_better(curve, 1)
+    assert found is not None
+    assert "the retrieval score alone ranks better (NDCG@10 0.1200) than the model's score (0.1100)" in found
+    assert cheaper_is_better([{"epoch": 0, "valid/ndcg_at_10": 0.1}], 0) is None

@@ -102,8 +102,9 @@ def read_requests(
 def _read(
     data: Source, what: str, wanted: Sequence[str], columns: Mapping[str, str] | None, *, empty: bool = False
 ) -> pd.DataFrame:
-    frame = rename(own_copy(read_frame(data, what)), columns, what).reset_index(drop=True)
+    frame = rename(own_copy(read_frame(data, what)), columns, what)
     require(frame, wanted, what)
+    frame = frame.reset_index(drop=True)
     if frame.empty and not empty:
         raise DataError(f"{what} is empty: it has no row.")
     for column in wanted:

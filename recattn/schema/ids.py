@@ -79,6 +79,13 @@ def check_kind(series: pd.Series, column: str, what: str) -> None:
                 f"({first_rows(lost, series)}). Integers became floats, often because of a null: "
                 f"read the column as 'Int64' or as text."
             )
+    if pd.api.types.is_unsigned_integer_dtype(series.dtype) and len(series):
+        wide = series.to_numpy(dtype=np.uint64, na_value=0) > np.iinfo(np.int64).max
+        if wide.any():
+            raise DataError(
+                f"{what}: column {column!r} has whole numbers from 2**63 on ({first_rows(wide, series)}), "
+                f"too large for ids. Turn them into text, for instance with .astype(str)."
+            )
     if not pd.api.types.is_object_dtype(series.dtype):
         return
     kinds = _kinds(series)

@@ -73,9 +73,14 @@ def rename(frame: pd.DataFrame, columns: Mapping[str, str] | None, what: str) ->
     """The frame under our names. `columns` maps our name to theirs: `{'timestamp': 'ts'}`.
 
     Raises:
-        DataError: A name given is not in the frame, two columns would share a name, or the frame has one
-            name twice.
+        DataError: A name given is not in the frame, two columns would share a name, the frame has one name
+            twice, or its columns have several levels.
     """
+    if isinstance(frame.columns, pd.MultiIndex):
+        raise DataError(
+            f"{what} has columns in {frame.columns.nlevels} levels, such as {frame.columns[0]!r}. Give it one, "
+            "for instance with frame.columns = frame.columns.get_level_values(0)."
+        )
     twice = frame.columns[frame.columns.duplicated()]
     if len(twice):
         raise DataError(f"{what} has two columns named {twice[0]!r}. Rename or drop one.")

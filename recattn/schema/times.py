@@ -35,14 +35,16 @@ def check_unit(unit: str) -> None:
 def moment(value: Any, name: str) -> int:
     """One moment in seconds UTC: a number of seconds, or anything `pandas.Timestamp` takes (naive = UTC).
 
-    Fractions of a second are cut off downwards. DataError, naming `name`, for what is no moment.
+    Fractions of a second are cut off downwards. DataError, naming `name`, for what is no moment or a number of
+    seconds after the year 2200.
     """
     if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
-    if isinstance(value, numbers.Integral) and not isinstance(value, bool):
-        return int(value)
-    if isinstance(value, (float, np.floating)) and math.isfinite(value):
-        return math.floor(float(value))
+    whole = isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    if whole or (isinstance(value, (float, np.floating)) and math.isfinite(value)):
+        if value >= _LATEST:
+            raise DataError(f"{name} is in seconds, and {value!r} is after the year 2200. Is it in ms, us or ns?")
+        return math.floor(value)
     try:
         stamp: Any = pd.NaT if isinstance(value, (numbers.Real, np.bool_)) else pd.Timestamp(value)
     except (TypeError, ValueError):
@@ -79,7 +81,7 @@ def read_times(
     after the year 2200, and after `now` where it is given.
 
     Raises:
-        DataError: The column holds no times at all, or its numbers only make sense in another unit.
+        DataError: The column holds no times at all, or its numbers only make sense in another unit or as dates.
     """
     check_unit(unit)
     null = as_mask(series.isna())
@@ -170,6 +172,7 @@ def _number_seconds(
     good = finite & ~null
     if good.any():
         _check_scale(float(np.median(values[good])), unit, what, series.name)
+        _check_no_dates(values[good], what, series.name)
     seconds = np.floor_divide(np.where(good, values, 0), SCALES[unit])
     return ~finite & ~null, seconds
 
@@ -182,3 +185,14 @@ def _check_scale(middle: float, unit: Unit, what: str, column: Any) -> None:
         f"{what}: column {column!r} is read in unit={unit!r}, but its middle value {middle:.0f} only "
         f"makes sense as {likely!r}. Pass unit={likely!r}."
     )
+
+
+def _check_no_dates(values: npt.NDArray[Any], what: str, column: Any) -> None:
+    """DataError where all numbers read as dates (20240501): as seconds they would lie in a few weeks of 1970."""
+    month, day = values // 100 % 100, values % 100
+    dates = (values >= 1900_01_01) & (values <= 2199_12_31) & (month >= 1) & (month <= 12) & (day >= 1) & (day <= 31)
+    if dates.all():
+        raise DataError(
+            f"{what}: column {column!r} holds dates written as numbers, such as {values[0]:.0f}. "
+            f"Convert it with pd.to_datetime(frame[{column!r}], format='%Y%m%d')."
+        )

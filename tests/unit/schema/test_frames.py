@@ -113,3 +113,9 @@ def test_the_frame_given_is_never_changed() -> None:
     out["timestamp"] = 0
     read_requests(frame)
     pd.testing.assert_frame_equal(frame, before)
+
+
+def test_a_column_that_hides_in_the_index_is_told() -> None:
+    frame = pd.DataFrame({"item_id": [1, 2], "attribute_ids": [3, 4]}).set_index("item_id")
+    with pytest.raises(DataError, match=r"items has 'item_id' as its index, not as a column\. Call reset_index"):
+        read_items(frame)

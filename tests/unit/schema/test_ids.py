@@ -45,3 +45,11 @@ def test_ids_that_can_never_meet_are_told() -> None:
     check_same_kind(numbers, "log", pd.Series([1.0]), "items", "item_id")
     check_same_kind(texts, "log", texts.astype(object), "items", "item_id")
     check_same_kind(numbers, "log", texts.iloc[:0], "items", "item_id")
+
+
+def test_numbers_beyond_64_bits_with_a_sign_are_refused_rather_than_wrapped() -> None:
+    largest = pd.Series([1, 2**63 - 1], dtype="uint64")
+    assert check_ids(largest, "user_id", "slate").tolist() == [1, 2**63 - 1]
+    for kind in ("uint64", "UInt64", object):
+        with pytest.raises(DataError, match=r"slate: column 'user_id' has whole numbers from 2\*\*63 on \(row 1: 92"):
+            check_ids(pd.Series([1, 2**63], dtype=kind), "user_id", "slate")

@@ -69,3 +69,13 @@ def test_a_column_name_that_stands_twice_is_refused() -> None:
     frame.columns = ["user_id", "user_id", "timestamp"]
     with pytest.raises(DataError, match="two columns named 'user_id'"):
         read_interactions(frame)
+
+
+@pytest.mark.parametrize("second", ["", "x"])
+def test_columns_in_levels_are_refused(second: str) -> None:
+    frame = log()
+    frame.columns = pd.MultiIndex.from_tuples([(name, second) for name in frame.columns])
+    with pytest.raises(
+        DataError, match=r"interactions has columns in 2 levels, such as \('user_id', '.?'\)\. Give it one"
+    ):
+        read_interactions(frame)

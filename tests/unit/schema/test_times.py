@@ -160,3 +160,17 @@ def test_a_span_has_a_unit() -> None:
 def test_what_is_no_span_is_refused_by_name(value: object) -> None:
     with pytest.raises(ConfigError, match=r"gap must be a span of time with its unit, such as '30min'"):
         span(value, "gap")
+
+
+@pytest.mark.parametrize("value", [DAY * 1000, float(DAY * 1000), np.int64(DAY * 10**6)])
+def test_a_moment_in_another_unit_is_refused(value: object) -> None:
+    with pytest.raises(DataError, match=r"as_of is in seconds, and .* is after the year 2200\. Is it in ms"):
+        moment(value, "as_of")
+
+
+@pytest.mark.parametrize("kind", ["int64", "float64", "Int64"])
+def test_dates_written_as_numbers_are_refused(kind: str) -> None:
+    with pytest.raises(DataError, match=r"'timestamp' holds dates written as numbers, such as 20240501\. Convert"):
+        read_times(pd.Series([20240501, 20231231], name="timestamp", dtype=kind), what="log")
+    seconds, _ = read_times(pd.Series([20240501, 20241399], name="timestamp", dtype=kind), what="log")
+    assert seconds.tolist() == [20240501, 20241399]

@@ -86,7 +86,7 @@ def run(
         tracked.log(reports[MODEL])
         for name, report in reports.items():
             if name != MODEL:
-                tracked.log(report, prefix=f"baseline_{name}")
+                tracked.log(report, prefix=f"test_{name}")
         tracked.artifact("comparison.json", table.reset_index())
         titles = None if found.items is None else found.items.set_index("item_id")["title"]
         tracked.sample_recommendations(lists[MODEL], titles)

@@ -141,7 +141,7 @@ def _train(
         report = exam.judge(best)
         kept.log(report)
         for other, theirs in others.items():
-            kept.log(theirs, prefix=f"baseline_{other}" if other != "oracle" else other)
+            kept.log(theirs, prefix=f"test_{other}")
         kept.metrics({"test/way_to_oracle": _way(report, others)}, step=0)
         kept.sample_recommendations(best, world.items.set_index("item_id")["title"])
         with hushed():

@@ -174,7 +174,7 @@ def _keep_reports(
     kept: Run, reports: Mapping[str, Report], split: Split, answers: pd.DataFrame, items: pd.DataFrame | None
 ) -> None:
     for name, report in reports.items():
-        kept.log(report, prefix="test" if name == MODEL else f"baseline_{name.replace(' ', '_')}")
+        kept.log(report, prefix="test" if name == MODEL else f"test_{name.replace(' ', '_')}")
     kept.artifact("tables/comparison.json", table_of(reports))
     kept.dataset("test", split.test, "test")
     titles = items.set_index(ITEM)["title"] if items is not None and "title" in items else None

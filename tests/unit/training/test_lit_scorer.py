@@ -164,6 +164,23 @@ def test_validation_agrees_with_evaluate_on_what_is_recommended(
     assert logged["valid/retrieval_ndcg_at_10"] == pytest.approx(report.summary["ndcg_at_10"], rel=1e-5)
 
 
+@pytest.mark.parametrize("stage", ["retrieval", "deep"])
+def test_validation_ranks_only_items_that_can_be_recommended(prepared: Any, stage: Any) -> None:
+    data = prepared(valid=True)
+    scorer = data.blueprint.build().eval()
+    codes = scorer.items.catalog()
+    closed = codes[::3]
+    scorer.items.trainable[closed] = False
+    lit = LitScorer(scorer, data.blueprint.train)
+    module = DataModule(data.assembler, data.blueprint.table, data.blueprint.train, data.validation)
+    batch = next(iter(module.val_dataloader()))
+    with torch.no_grad():
+        lit.on_validation_epoch_start()
+        best = lit.rank(batch._replace(seen=batch.seen[:, :0]), stage)
+    assert set(best[best > 0].tolist()) <= set(codes.tolist()) - set(closed.tolist())
+    assert ((best > 0).sum(dim=1) == min(10, len(codes) - len(closed))).all()
+
+
 def test_a_retrieval_model_is_not_judged_twice(prepared: Any, quiet_trainer: Any) -> None:
     data = prepared(valid=True, score="retrieval")
     logged = validated(data, data.blueprint.build(), quiet_trainer)

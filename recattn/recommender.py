@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,24 @@ import pandas as pd
 
 from recattn.batching.assemble import Assembler
 from recattn.config import STAGES, FeatureSpec, ModelConfig, Stage, TrainConfig, to_dict
-from recattn.dataset.doors import candidate_codes, catalog_requests, check_known, moment_asked, tell_empty, tell_short
+from recattn.dataset.doors import (
+    candidate_codes,
+    catalog_requests,
+    check_items,
+    check_known,
+    ids_given,
+    moment_asked,
+    open_log,
+    tell_empty,
+    tell_short,
+)
 from recattn.dataset.frames import recommendations_frame, scores_frame
 from recattn.dataset.history import HistoryStore
 from recattn.dataset.requests import Requests, make_slate_requests
 from recattn.dataset.tables import ItemTable
-from recattn.errors import ConfigError, NotFittedError
+from recattn.errors import ConfigError, DataError, NotFittedError, listed
 from recattn.inference.artifact import load_model, save_model
+from recattn.inference.calibration import Calibration
 from recattn.inference.cascade import Cascade
 from recattn.inference.doors import make_assembler, open_history, tell_without_context
 from recattn.inference.explain import explanations
@@ -25,7 +37,8 @@ from recattn.inference.model import FittedModel
 from recattn.inference.predictor import Predictor
 from recattn.inference.similar import similar
 from recattn.observer import Observer
-from recattn.schema import check_k, read_interactions, read_items, read_slate, read_users
+from recattn.schema import check_k, read_items, read_slate, read_users
+from recattn.schema.columns import ITEM, LABEL
 
 Data = pd.DataFrame | str | Path
 Log = Data | HistoryStore
@@ -154,12 +167,35 @@ class Recommender:
 
         Returns:
             `reason` is `unknown_item` beside a NaN score, `no_history` beside a score without any visible interaction.
+            A calibrated model adds `probability` to its own (not to a cheaper) score.
         """
         frame = read_slate(slate, time=self.config.time)
         assembler, requests = self._slate_requests(frame, history, users, as_of)
         predictor = self._predictor(device, threads)
         scores = predictor.score(assembler, requests, stage=self._stage(stage))
-        return scores_frame(slate if isinstance(slate, pd.DataFrame) else frame, requests, scores)
+        calibration = self._fitted().calibration if self._stage(stage) == self.config.score else None
+        probabilities = None if calibration is None else calibration.probabilities(scores)
+        return scores_frame(slate if isinstance(slate, pd.DataFrame) else frame, requests, scores, probabilities)
+
+    def calibrate(self, slate: Data, *, history: Log, users: Data | None = None, as_of: Any = None) -> Recommender:
+        """Learn how scores become probabilities (Platt scaling), from a slate with a `label` of 0 or 1.
+
+        The labelled rows must not be what the model was trained on. From then on `score` adds `probability`; it is
+        saved with the model, and a new `fit` forgets it.
+
+        Raises:
+            DataError: No `label`, labels other than 0 and 1, one kind of label only, or scores that contradict them.
+        """
+        frame = read_slate(slate, time=self.config.time)
+        if LABEL not in frame:
+            raise DataError(
+                f"slate has no column 'label'; it has {listed(frame.columns, 20)}. Add 0 or 1 for each row."
+            )
+        assembler, requests = self._slate_requests(frame, history, users, as_of)
+        scores = self._predictor(None, None).score(assembler, requests)
+        assert requests.labels is not None
+        self._model = replace(self._fitted(), calibration=Calibration.fit(scores, requests.labels))
+        return self
 
     def recommend(
         self,
@@ -240,7 +276,7 @@ class Recommender:
     def similar_items(self, item_ids: Iterable[Any], k: int = 10) -> pd.DataFrame:
         """The k items whose embeddings point most the same way: `item_id, similar_item_id, score (cosine), rank`."""
         check_k(k)
-        return similar(self._fitted(), list(item_ids), k)
+        return similar(self._fitted(), ids_given(item_ids, "item_ids"), k)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> None:
         """Write the model as a folder (`recattn.inference.artifact`); users and histories are not in it."""
@@ -275,7 +311,7 @@ class Recommender:
         return self._model
 
     def _log(self, data: Log) -> pd.DataFrame | HistoryStore:
-        return data if isinstance(data, HistoryStore) else read_interactions(data, time=self.config.time)
+        return open_log(data, self.config.time)
 
     def _stage(self, stage: Stage | None) -> Stage:
         has = STAGES[: STAGES.index(self.config.score) + 1]
@@ -287,6 +323,7 @@ class Recommender:
         self, frame: pd.DataFrame, history: Log, users: Data | None, as_of: Any
     ) -> tuple[Assembler, Requests]:
         plan = self._fitted().blueprint
+        check_items(frame[ITEM], "slate", plan.table.vocabulary)
         store = open_history(plan, history)
         requests = make_slate_requests(store, frame, as_of=moment_asked(as_of, store, frame), ties=self.config.ties)
         check_known(requests, store)

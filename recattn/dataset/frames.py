@@ -7,7 +7,7 @@ import pandas as pd
 
 from recattn.dataset.requests import Requests
 from recattn.dataset.vocabulary import Vocabulary
-from recattn.schema.columns import ITEM, RANK, REASON, REQUEST, SCORE, USER
+from recattn.schema.columns import ITEM, PROBABILITY, RANK, REASON, REQUEST, SCORE, USER
 
 UNKNOWN_ITEM = "unknown_item"
 NO_HISTORY = "no_history"
@@ -43,8 +43,10 @@ def recommendations_frame(
     )
 
 
-def scores_frame(slate: pd.DataFrame, requests: Requests, scores: np.ndarray) -> pd.DataFrame:
-    """The slate's rows, in order, with `score`, and `reason` where there is something to say.
+def scores_frame(
+    slate: pd.DataFrame, requests: Requests, scores: np.ndarray, probabilities: np.ndarray | None = None
+) -> pd.DataFrame:
+    """The slate's rows, in order, with `score` (`probability`), and `reason` where there is something to say.
 
     `unknown_item`: no score (NaN). `no_history`: scored without any visible interaction.
 
@@ -52,6 +54,7 @@ def scores_frame(slate: pd.DataFrame, requests: Requests, scores: np.ndarray) ->
         slate: The frame the requests were made from; it is not changed.
         requests: Its requests.
         scores: float32 [M], in the order of `requests.candidates`.
+        probabilities: float32 [M], likewise, or None.
     """
     assert requests.offsets is not None
     assert requests.candidates is not None
@@ -61,4 +64,8 @@ def scores_frame(slate: pd.DataFrame, requests: Requests, scores: np.ndarray) ->
     reasons = np.select([~known, empty], [UNKNOWN_ITEM, NO_HISTORY], default="").astype(object)
     reasons[reasons == ""] = None
     places = np.argsort(requests.rows)
-    return slate.assign(**{SCORE: np.where(known, scores, np.nan).astype(np.float32)[places], REASON: reasons[places]})
+    columns = {SCORE: np.where(known, scores, np.nan).astype(np.float32)}
+    if probabilities is not None:
+        columns[PROBABILITY] = np.where(known, probabilities, np.nan).astype(np.float32)
+    columns[REASON] = reasons
+    return slate.assign(**{name: values[places] for name, values in columns.items()})

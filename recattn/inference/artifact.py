@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 from pathlib import Path
@@ -21,6 +22,7 @@ from recattn.dataset.store_files import write_folder
 from recattn.dataset.tables import ItemTable
 from recattn.dataset.vocabulary import Vocabulary
 from recattn.errors import ArtifactError, RecattnError
+from recattn.inference.calibration import Calibration
 from recattn.inference.model import Blueprint, FittedModel
 
 FORMAT = 1
@@ -52,6 +54,7 @@ def save_model(model: FittedModel, path: str | Path, *, overwrite: bool = False)
             "users": plan.users.to_dict(),
             "context": plan.context.to_dict(),
             "time_scale": plan.time_scale,
+            "calibration": None if model.calibration is None else dataclasses.asdict(model.calibration),
         }
         (folder / CONFIG).write_text(json.dumps(config, indent=1))
         weights = {name: tensor.contiguous().cpu() for name, tensor in model.scorer.state_dict().items()}
@@ -93,6 +96,8 @@ def load_model(path: str | Path) -> FittedModel:
             context=FittedFeatures.from_dict(config["context"]),
             time_scale=config["time_scale"],
         )
+        saved = config.get("calibration")
+        calibration = None if saved is None else Calibration(**saved)
         scorer = plan.build()
         scorer.load_state_dict(load_tensors(folder / WEIGHTS))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
@@ -101,7 +106,7 @@ def load_model(path: str | Path) -> FittedModel:
         reason = str(error) if isinstance(error, RecattnError) else f"{type(error).__name__}: {error}"
         reason = shorten(reason, 300).rstrip(".")
         raise ArtifactError(f"the model in {folder} cannot be read: {reason}. {AGAIN}") from error
-    return FittedModel(plan, scorer.eval())
+    return FittedModel(plan, scorer.eval(), calibration)
 
 
 def _check(folder: Path) -> dict[str, str]:

@@ -14,7 +14,8 @@ from recattn.dataset.requests import Requests
 from recattn.dataset.tables import UserTable
 from recattn.errors import listed
 from recattn.inference.model import Blueprint
-from recattn.schema import DataWarning, read_users
+from recattn.schema import DataWarning, check_same_kind, read_users
+from recattn.schema.columns import USER
 
 
 def open_history(plan: Blueprint, history: History | None) -> HistoryStore:
@@ -29,7 +30,12 @@ def make_assembler(plan: Blueprint, store: HistoryStore, users: pd.DataFrame | s
     """The builder of batches over `store`, with the users' attributes where the model uses them."""
     table = None
     if plan.users.features:
-        table = UserTable.build(None if users is None else read_users(users), plan.users)
+        frame = None if users is None else read_users(users)
+        if frame is None:
+            _tell_without_users(plan)
+        else:
+            check_same_kind(frame[USER], "users", pd.Series(store.users), "history", USER)
+        table = UserTable.build(frame, plan.users)
     return Assembler(store, plan.config, table, plan.context if plan.context.features else None)
 
 
@@ -43,3 +49,13 @@ def tell_without_context(plan: Blueprint, requests: Requests) -> None:
             DataWarning,
             stacklevel=3,
         )
+
+
+def _tell_without_users(plan: Blueprint) -> None:
+    names = listed([spec.column for spec in plan.users.specs])
+    warnings.warn(
+        f"the model was fitted with attributes of users ({names}) and no users frame is given: all of them count as "
+        "missing. Pass one.",
+        DataWarning,
+        stacklevel=4,
+    )

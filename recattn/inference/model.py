@@ -11,6 +11,7 @@ from recattn.config import ModelConfig, TrainConfig
 from recattn.dataset.features import FittedFeatures
 from recattn.dataset.tables import ItemTable
 from recattn.dataset.vocabulary import Vocabulary
+from recattn.inference.calibration import Calibration
 from recattn.nn.item_encoder import FeatureEncoder, ItemEncoder
 from recattn.nn.scorer import Scorer
 
@@ -50,10 +51,11 @@ class Blueprint:
 
 @dataclass(frozen=True, eq=False)
 class FittedModel:
-    """A blueprint with the scorer that was trained for it."""
+    """A blueprint with the scorer that was trained for it, and how its scores become probabilities, if they do."""
 
     blueprint: Blueprint
     scorer: Scorer
+    calibration: Calibration | None = None
 
 
 def encoder(fitted: FittedFeatures, dim: int) -> FeatureEncoder | None:

@@ -25,7 +25,8 @@ def similar(model: FittedModel, item_ids: Sequence[Any], k: int) -> pd.DataFrame
     codes = vocabulary.encode(item_ids)
     unknown = [item for item, code in zip(item_ids, codes, strict=True) if code < 1]
     if unknown:
-        hint = nearest(str(unknown[0]), map(str, vocabulary.ids[:100_000]))
+        texts = [one for one in vocabulary.ids[:100_000] if isinstance(one, str)]
+        hint = nearest(unknown[0], texts) if isinstance(unknown[0], str) else ""
         raise DataError(f"{len(unknown)} items are not in the model's catalog: {listed(unknown)}.{hint}")
     with torch.inference_mode():
         catalog = np.flatnonzero(table.recommendable)

@@ -64,6 +64,15 @@ def test_seen_items_are_left_out_unless_asked_for(kind: Callable[[], Baseline], 
 
 
 @each
+def test_a_seen_item_that_is_no_candidate_takes_none_away(kind: Callable[[], Baseline], log: pd.DataFrame) -> None:
+    model, user = kind().fit(log), log[log["user_id"] == "u0"]
+    fresh = sorted(set("abcdefghij") - set(user["item_id"]))
+    assert len(fresh) >= 2
+    found = model.recommend(["u0"], history=log, k=10, candidates=fresh)
+    assert sorted(found["item_id"]) == fresh
+
+
+@each
 def test_only_what_came_before_the_request_is_seen(kind: Callable[[], Baseline], log: pd.DataFrame) -> None:
     model = kind().fit(log)
     requests = pd.DataFrame({"user_id": ["u0"], "timestamp": [log["timestamp"].iloc[100]]})
@@ -294,7 +303,7 @@ def test_unfitted_baseline_says_so(kind: Callable[[], Baseline], log: pd.DataFra
         ({"users": ["u0", None]}, DataError, "users has 1 of 2 rows that cannot be used: 1 with a null user_id"),
         ({"candidates": ["?", "!"]}, DataError, "candidates has no item of the catalog: 2 ids"),
         ({"candidates": []}, DataError, "candidates has no item of the catalog: 0 ids"),
-        ({"candidates": "abc"}, DataError, "candidates must be a list of item ids, got 'abc'"),
+        ({"candidates": "abc"}, DataError, "candidates must be a list of ids, got 'abc'"),
         ({"as_of": "someday"}, DataError, "as_of must be a date"),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.special import expit
 
 from recattn.errors import DataError
 
@@ -48,4 +49,4 @@ class Calibration:
 
     def probabilities(self, scores: np.ndarray) -> np.ndarray:
         """float32 [M] of scores [M]; NaN stays NaN."""
-        return (1 / (1 + np.exp(-(self.slope * scores.astype(np.float64) + self.intercept)))).astype(np.float32)
+        return expit(self.slope * scores.astype(np.float64) + self.intercept).astype(np.float32)

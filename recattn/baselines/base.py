@@ -18,6 +18,7 @@ from recattn.dataset.doors import (
     History,
     candidate_codes,
     catalog_requests,
+    check_items,
     check_known,
     check_ties,
     history_store,
@@ -30,6 +31,7 @@ from recattn.dataset.frames import recommendations_frame, scores_frame
 from recattn.dataset.tables import ItemTable
 from recattn.errors import NotFittedError
 from recattn.schema import check_k, check_time, read_slate
+from recattn.schema.columns import ITEM
 
 _SCORES_AT_ONCE = 1 << 22
 
@@ -91,6 +93,7 @@ class Baseline(ABC):
         """
         store = history_store(history, self.items.vocabulary, self._time)
         rows = read_slate(slate, time=self._time)
+        check_items(rows[ITEM], "slate", self.items.vocabulary)
         requests = make_slate_requests(store, rows, as_of=moment_asked(as_of, store, rows), ties=self._ties)
         check_known(requests, store)
         assert requests.offsets is not None

@@ -12,6 +12,7 @@ from recattn.cli.console import log
 from recattn.cli.settings import Columns
 from recattn.config import Time
 from recattn.dataset import HistoryStore
+from recattn.dataset.store_files import is_store
 from recattn.errors import DataError, listed
 from recattn.schema import read_frame, read_interactions, read_requests
 from recattn.schema.columns import ITEM, REQUEST, USER
@@ -19,13 +20,6 @@ from recattn.schema.ids import id_kind
 from recattn.schema.times import Unit
 
 Log = pd.DataFrame | HistoryStore
-
-
-def is_store(path: str) -> bool:
-    """Whether `path` is a folder that `recattn prepare` wrote."""
-    from recattn.dataset.store_files import MANIFEST
-
-    return (Path(path) / MANIFEST).exists()
 
 
 def read_log(path: str, columns: Columns, *, unit: Unit = "s", time: Time = "timestamp") -> Log:

@@ -14,6 +14,7 @@ import pandas as pd
 from recattn.config import Ties, Time
 from recattn.dataset.history import HistoryStore
 from recattn.dataset.requests import Requests, make_requests
+from recattn.dataset.store_files import is_store
 from recattn.dataset.tables import ItemTable
 from recattn.dataset.vocabulary import Vocabulary
 from recattn.errors import ConfigError, DataError, listed, nearest
@@ -25,20 +26,45 @@ log = logging.getLogger("recattn")
 History = pd.DataFrame | str | Path | HistoryStore
 
 
+def open_log(data: History, time: Time) -> pd.DataFrame | HistoryStore:
+    """Interactions as a canonical frame; a HistoryStore as it is, and opened where `data` is the folder of one."""
+    if isinstance(data, HistoryStore):
+        return data
+    if isinstance(data, str | Path) and is_store(data):
+        return HistoryStore.open(data)
+    return read_interactions(data, time=time)
+
+
+def ids_given(ids: Any, what: str) -> list[Any]:
+    """A caller's ids as a list; DataError for one id alone, which text would take for its letters, or a frame."""
+    if isinstance(ids, pd.DataFrame):
+        raise DataError(f"{what} must be a list of ids, got a DataFrame. Pass the column of it that holds them.")
+    if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+        raise DataError(f"{what} must be a list of ids, got {ids!r}. Pass [{ids!r}].")
+    return list(ids)
+
+
+def check_items(items: pd.Series, what: str, vocabulary: Vocabulary) -> None:
+    """DataError where item ids are of another kind than the model's (numbers, not text): none would be known."""
+    check_same_kind(items, what, pd.Series(vocabulary.ids), "the model", ITEM)
+
+
 def training_data(
     train: History, items: pd.DataFrame | str | Path | None, time: Time
 ) -> tuple[HistoryStore, ItemTable]:
     """The training interactions in the codes of the catalog: all items of `items`, then of `train`."""
     frame = None if items is None else read_items(items)
     known = [] if frame is None else [frame[ITEM]]
-    if isinstance(train, HistoryStore):
-        _check_time(train, time, "train")
-        vocabulary = Vocabulary.from_values(ITEM, *known, train.item_vocabulary.ids)
-        store = train.recode(vocabulary)
+    found = open_log(train, time)
+    ids = pd.Series(found.item_vocabulary.ids) if isinstance(found, HistoryStore) else found[ITEM]
+    if frame is not None:
+        check_same_kind(frame[ITEM], "items", ids, "train", ITEM)
+    vocabulary = Vocabulary.from_values(ITEM, *known, ids)
+    if isinstance(found, HistoryStore):
+        _check_time(found, time, "train")
+        store = found.recode(vocabulary)
     else:
-        interactions = read_interactions(train, time=time)
-        vocabulary = Vocabulary.from_values(ITEM, *known, interactions[ITEM])
-        store = HistoryStore.from_frame(interactions, vocabulary, time=time)
+        store = HistoryStore.from_frame(found, vocabulary, time=time)
     return store, ItemTable.build(vocabulary, trained=np.unique(store.items), items=frame)
 
 
@@ -50,14 +76,14 @@ def history_store(
         raise DataError(
             "history is missing. A model keeps no users: pass the interactions of those you ask about, history=log."
         )
-    if isinstance(history, HistoryStore):
-        _check_time(history, time, "history")
-        _check_kind(pd.Series(history.item_vocabulary.ids), vocabulary)
-        store = history.recode(vocabulary)
+    found = open_log(history, time)
+    if isinstance(found, HistoryStore):
+        _check_time(found, time, "history")
+        check_items(pd.Series(found.item_vocabulary.ids), "history", vocabulary)
+        store = found.recode(vocabulary)
         return store if behaviours is None else store.with_behaviours(behaviours)
-    interactions = read_interactions(history, time=time)
-    _check_kind(interactions[ITEM], vocabulary)
-    return HistoryStore.from_frame(interactions, vocabulary, behaviours=behaviours, time=time)
+    check_items(found[ITEM], "history", vocabulary)
+    return HistoryStore.from_frame(found, vocabulary, behaviours=behaviours, time=time)
 
 
 def moment_asked(as_of: Any, store: HistoryStore, asked: object = None) -> int | None:
@@ -95,11 +121,13 @@ def catalog_requests(
     """
     if users is None:
         return make_requests(store, as_of=as_of, ties=ties), False
+    if isinstance(users, str) and store.user_rows([users])[0] >= 0 and not Path(users).exists():
+        ids_given(users, "users")  # text is a path: whoever names a user this way is told how to
     if isinstance(users, pd.DataFrame | str | Path):
         named = not isinstance(users, pd.DataFrame) or REQUEST in users.columns
         asked = read_requests(users, time=store.time)
     else:
-        ids = pd.Series(list(users), name=USER)
+        ids = pd.Series(ids_given(users, "users"), name=USER)
         named, asked = False, pd.DataFrame({USER: check_ids(ids, USER, "users") if len(ids) else ids})
     requests = make_requests(store, asked, as_of=as_of, ties=ties)
     check_known(requests, store)
@@ -120,9 +148,7 @@ def candidate_codes(candidates: Iterable[Any] | None, table: ItemTable) -> np.nd
     """Ascending item codes int64 [C] to choose from: those of `candidates`, or all that can be recommended."""
     if candidates is None:
         return np.flatnonzero(table.recommendable)
-    if isinstance(candidates, str | bytes):
-        raise DataError(f"candidates must be a list of item ids, got {candidates!r}.")
-    wanted = list(candidates)
+    wanted = ids_given(candidates, "candidates")
     codes = table.vocabulary.encode(wanted).astype(np.int64)
     unknown = codes <= 0
     if unknown.all():
@@ -158,10 +184,6 @@ def tell_empty(codes: np.ndarray) -> None:
             DataWarning,
             stacklevel=3,
         )
-
-
-def _check_kind(items: pd.Series, vocabulary: Vocabulary) -> None:
-    check_same_kind(items, "history", pd.Series(vocabulary.ids), "the model", ITEM)
 
 
 def _check_time(store: HistoryStore, time: Time, what: str) -> None:

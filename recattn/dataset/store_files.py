@@ -18,6 +18,11 @@ FORMAT = 1
 MANIFEST = "store.json"
 
 
+def is_store(path: str | Path) -> bool:
+    """Whether `path` is a folder that `save_store` wrote."""
+    return (Path(path) / MANIFEST).exists()
+
+
 def save_store(store: HistoryStore, path: Path, *, overwrite: bool = False) -> HistoryStore:
     """Write `store` under `path`: `store.json`, `items.parquet`, and one folder `segments/000000`.
 

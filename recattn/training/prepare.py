@@ -18,6 +18,7 @@ from recattn.dataset.tables import ItemTable, UserTable
 from recattn.dataset.vocabulary import Vocabulary
 from recattn.errors import DataError
 from recattn.inference.model import Blueprint
+from recattn.schema import check_same_kind
 from recattn.schema.columns import EVENT, ITEM, REQUEST, SEEN, TIME, USER
 from recattn.training.data_module import Validation
 
@@ -64,6 +65,8 @@ def prepare_fit(
     vocabulary = store.item_vocabulary
     counts = np.bincount(store.items, minlength=len(vocabulary) + 1)
     table = ItemTable.build(vocabulary, trained=counts > 0, items=items, specs=specs.items)
+    if users is not None:
+        check_same_kind(users[USER], "users", pd.Series(store.users), "train", USER)
     user_table = UserTable.build(users, specs.users, trained=store.users) if specs.users else None
     context = FittedFeatures("context")
     if names:
@@ -98,6 +101,9 @@ def joined(train: Log, valid: Log, config: ModelConfig) -> pd.DataFrame:
 
 def _train_store(train: Log, items: pd.DataFrame | None, config: ModelConfig, extras: Sequence[str]) -> HistoryStore:
     catalog = [items[ITEM]] if items is not None else []
+    if items is not None:
+        ids = pd.Series(train.item_vocabulary.ids) if isinstance(train, HistoryStore) else train[ITEM]
+        check_same_kind(items[ITEM], "items", ids, "train", ITEM)
     if isinstance(train, HistoryStore):
         if train.time != config.time:
             raise DataError(

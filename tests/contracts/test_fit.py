@@ -95,3 +95,10 @@ def test_a_log_that_breaks_a_rule_is_refused(fit: Callable[..., Any], world: Any
         DataError, match=r"items has 1 rows that repeat the item_id of an earlier one \(row 14: 'i00'\)"
     ):
         fit(kind, world.train, items=pd.concat([world.items, world.items.head(1)]))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_items_whose_ids_are_of_another_kind_than_those_of_train_are_refused(fit: Any, world: Any, kind: str) -> None:
+    items = pd.DataFrame({"item_id": [1, 2]})
+    with pytest.raises(DataError, match=r"item_id is int in items \(such as 1\) but str in train"):
+        fit(kind, world.train, items=items)

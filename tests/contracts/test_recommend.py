@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from recattn.dataset import HistoryStore
 from recattn.errors import ConfigError, DataError
 from recattn.evaluation import NDCG, evaluate
 from recattn.schema import DataWarning, check_recommendations
@@ -133,7 +134,7 @@ def test_unknown_candidates_are_left_out_with_a_word(model: Any, world: Any) -> 
 
 
 def test_one_text_is_no_list_of_candidates(model: Any, world: Any) -> None:
-    with pytest.raises(DataError, match="candidates must be a list of item ids, got 'i10'"):
+    with pytest.raises(DataError, match="candidates must be a list of ids, got 'i10'"):
         model.recommend(["u00"], history=world.log, k=1, candidates="i10")
 
 
@@ -207,3 +208,23 @@ def test_items_the_model_does_not_know_are_left_out_of_a_history(model: Any, wor
     more = world.log[world.log["user_id"] == "u04"].head(2).assign(item_id="unheard of")
     found = model.recommend(["u04"], history=pd.concat([world.log, more], ignore_index=True), k=4)
     pd.testing.assert_frame_equal(found, expected)
+
+
+def test_one_id_is_no_list_of_users(model: Any, world: Any) -> None:
+    with pytest.raises(DataError, match=r"users must be a list of ids, got 'u00'\. Pass \['u00'\]"):
+        model.recommend("u00", history=world.log)
+    with pytest.raises(DataError, match=r"users must be a list of ids, got 3\. Pass \[3\]"):
+        model.recommend(3, history=world.log)
+    with pytest.raises(DataError, match=r"no file or folder 'nobody'"):
+        model.recommend("nobody", history=world.log)
+
+
+def test_candidates_are_a_column_not_a_frame(model: Any, world: Any) -> None:
+    with pytest.raises(DataError, match="candidates must be a list of ids, got a DataFrame"):
+        model.recommend(["u00"], history=world.log, candidates=world.items)
+
+
+def test_a_history_may_be_the_folder_of_a_store(model: Any, world: Any, tmp_path: Path) -> None:
+    HistoryStore.from_frame(world.log, model.items.vocabulary).save(tmp_path / "store")
+    found = model.recommend(["u00"], history=tmp_path / "store", k=3)
+    pd.testing.assert_frame_equal(found, model.recommend(["u00"], history=world.log, k=3))

@@ -119,3 +119,8 @@ def test_a_slate_of_strangers_only_is_refused(model: Any, world: Any) -> None:
 def test_a_slate_that_breaks_a_rule_is_refused(model: Any, world: Any, slate: pd.DataFrame, message: str) -> None:
     with pytest.raises(DataError, match=message):
         model.score(slate, history=world.log)
+
+
+def test_a_slate_whose_item_ids_are_of_another_kind_than_the_models_is_refused(model: Any, world: Any) -> None:
+    with pytest.raises(DataError, match=r"item_id is int in slate \(such as 0\) but str in the model"):
+        model.score(SLATE.assign(item_id=range(len(SLATE))), history=world.log)

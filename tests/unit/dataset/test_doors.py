@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from recattn.dataset import HistoryStore, Vocabulary
-from recattn.dataset.doors import history_store, moment_asked
+from recattn.dataset.doors import history_store, ids_given, moment_asked, open_log, training_data
 from recattn.errors import ConfigError, DataError
 
 ITEMS = Vocabulary("item_id", ["i1", "i2"])
@@ -43,3 +44,22 @@ def test_an_as_of_needs_times() -> None:
     with pytest.raises(ConfigError, match=r"as_of='2024-01-01' needs times"):
         moment_asked("2024-01-01", ordered)
     assert moment_asked(None, ordered) is None
+
+
+def test_the_folder_of_a_store_is_opened_like_the_store(tmp_path: Path) -> None:
+    store = HistoryStore.from_frame(LOG, ITEMS).save(tmp_path / "store")
+    for folder in (tmp_path / "store", str(tmp_path / "store")):
+        found = open_log(folder, "timestamp")
+        assert isinstance(found, HistoryStore)
+        assert found.digest == store.digest
+        assert len(history_store(folder, ITEMS, "timestamp")) == 2
+        assert training_data(folder, None, "timestamp")[0].digest == store.digest
+    with pytest.raises(DataError, match=r"history is a store with time='timestamp', but time='order' is asked for"):
+        history_store(tmp_path / "store", ITEMS, "order")
+
+
+@pytest.mark.parametrize("one", ["i1", b"i1", 7, None])
+def test_one_id_is_no_list_of_ids(one: object) -> None:
+    with pytest.raises(DataError, match=rf"users must be a list of ids, got {one!r}\. Pass \[{one!r}\]\."):
+        ids_given(one, "users")
+    assert ids_given({"i1": 0}, "users") == ["i1"]

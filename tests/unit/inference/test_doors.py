@@ -15,6 +15,7 @@ from recattn.dataset.vocabulary import Vocabulary
 from recattn.errors import DataError
 from recattn.inference.doors import make_assembler, open_history
 from recattn.inference.model import Blueprint, FittedModel
+from recattn.schema import DataWarning
 
 
 @pytest.fixture
@@ -64,7 +65,8 @@ def test_users_of_the_frame_have_their_attributes_and_others_miss_them(plan: Blu
     assembler = make_assembler(plan, open_history(plan, world.log), world.users)
     assert len(assembler.users) == 11
     assert assembler.users.rows(["u03", "u11"]).tolist() == [3, -1]
-    none = make_assembler(plan, open_history(plan, world.log), None)
+    with pytest.warns(DataWarning, match="no users frame is given"):
+        none = make_assembler(plan, open_history(plan, world.log), None)
     assert len(none.users) == 0
 
 
@@ -91,3 +93,13 @@ def test_a_model_without_features_takes_no_notice_of_attributes(plain: Any, worl
     assembler = make_assembler(plan, open_history(plan, world.log), pd.DataFrame({"anything": [1]}))
     assert assembler.users is None
     assert assembler.context is None
+
+
+def test_users_whose_ids_are_of_another_kind_than_those_of_the_history_are_refused(plan: Blueprint, world: Any) -> None:
+    with pytest.raises(DataError, match=r"user_id is int in users \(such as 0\) but str in history"):
+        make_assembler(plan, open_history(plan, world.log), world.users.assign(user_id=range(11)))
+
+
+def test_users_that_are_not_given_are_told(plan: Blueprint, world: Any) -> None:
+    with pytest.warns(DataWarning, match=r"fitted with attributes of users \('plan', 'age'\) and no users frame is"):
+        make_assembler(plan, open_history(plan, world.log), None)

@@ -53,6 +53,8 @@ def test_items_that_cannot_be_recommended_are_not_named(model: FittedModel) -> N
 def test_an_unknown_item_is_refused_with_the_nearest(model: FittedModel) -> None:
     with pytest.raises(DataError, match=r"1 items are not in the model's catalog: 'i044'\. Did you mean 'i04'\?"):
         similar(model, ["i03", "i044"], 2)
+    with pytest.raises(DataError, match=r"1 items are not in the model's catalog: 4\.$"):
+        similar(model, [4], 2)
 
 
 def test_no_items_give_no_rows(model: FittedModel) -> None:

@@ -173,6 +173,14 @@ def test_a_store_must_suit_the_model(prepare: Any) -> None:
         prepare(store, context_by=(Categorical("device"),))
 
 
+def test_ids_of_users_and_items_must_be_of_the_kind_those_of_train_are(prepare: Any) -> None:
+    for train in (LOG, HistoryStore.from_frame(LOG, Vocabulary("item_id", ["x", "y", "z"]))):
+        with pytest.raises(DataError, match=r"item_id is int in items .*but str in train"):
+            prepare(train, items=ITEMS.assign(item_id=range(4)))
+    with pytest.raises(DataError, match=r"user_id is int in users .*but str in train"):
+        prepare(users=pd.DataFrame({"user_id": [1], "age": [30]}), users_by=(Numeric("age"),))
+
+
 def test_logs_joined_by_order_go_on_counting() -> None:
     first = pd.DataFrame({"user_id": ["a", "b", "a"], "item_id": ["x", "y", "z"], "timestamp": [0, 0, 1]})
     second = pd.DataFrame({"user_id": ["b", "a", "c"], "item_id": ["p", "q", "r"], "timestamp": [0, 0, 0]})

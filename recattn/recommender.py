@@ -325,7 +325,13 @@ class Recommender:
         plan = self._fitted().blueprint
         check_items(frame[ITEM], "slate", plan.table.vocabulary)
         store = open_history(plan, history)
-        requests = make_slate_requests(store, frame, as_of=moment_asked(as_of, store, frame), ties=self.config.ties)
+        requests = make_slate_requests(
+            store,
+            frame,
+            as_of=moment_asked(as_of, store, frame),
+            ties=self.config.ties,
+            context=[spec.column for spec in plan.context.specs],
+        )
         check_known(requests, store)
         tell_without_context(plan, requests)
         return make_assembler(plan, store, users), requests

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from recattn.dataset.history import HistoryStore
 from recattn.dataset.vocabulary import UNKNOWN
 from recattn.errors import DataError
 from recattn.schema.columns import ITEM, LABEL, POSITION, REQUEST, TIME, USER, WEIGHT
+from recattn.schema.rows import first_rows
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,19 +88,36 @@ def make_requests(
 
 
 def make_slate_requests(
-    store: HistoryStore, slate: pd.DataFrame, *, as_of: int | None = None, ties: Ties = "exclude"
+    store: HistoryStore,
+    slate: pd.DataFrame,
+    *,
+    as_of: int | None = None,
+    ties: Ties = "exclude",
+    context: Sequence[str] = (),
 ) -> Requests:
     """Requests with the candidates of a canonical slate.
 
-    Rows of one `request_id` (else of one user at one `timestamp`) are one request, in the order of first appearance;
-    moment and context are those of the request's first row.
+    Rows of one `request_id` (else of one user at one `timestamp` in one `context`: the columns a model uses) are one
+    request, in the order of first appearance; moment and other columns are those of the request's first row.
+
+    Raises:
+        DataError: Rows of one `request_id` differ in a column of `context`.
     """
-    keys = [name for name in ([REQUEST] if REQUEST in slate else [USER, TIME]) if name in slate]
-    groups = slate.groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
+    describing = {name: _equals(slate[name]) for name in context if name in slate}
+    keys = [name for name in ([REQUEST] if REQUEST in slate else [USER, TIME, *describing]) if name in slate]
+    groups = slate.assign(**describing).groupby(keys, sort=False, dropna=False).ngroup().to_numpy()
     order = np.argsort(groups, kind="stable")
     counts = np.bincount(groups) if len(groups) else np.empty(0, np.int64)
     offsets = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-    heads = slate.iloc[order[offsets[:-1]]].drop(columns=[ITEM, LABEL, WEIGHT], errors="ignore")
+    first = order[offsets[:-1]]
+    for name, codes in describing.items():
+        differs = codes != codes[first][groups]
+        if differs.any():
+            raise DataError(
+                f"slate: every {keys[0]} must have one {name}, but {int(differs.sum()):,} rows differ from the first "
+                f"row of their request ({first_rows(differs, slate[keys[0]])})."
+            )
+    heads = slate.iloc[first].drop(columns=[ITEM, LABEL, WEIGHT], errors="ignore")
 
     def column(name: str) -> np.ndarray | None:
         return slate[name].to_numpy(np.float32)[order] if name in slate else None
@@ -112,6 +130,14 @@ def make_slate_requests(
         labels=column(LABEL),
         weights=column(WEIGHT),
     )
+
+
+def _equals(values: pd.Series) -> np.ndarray:
+    """int64 [n]: equal for equal cells, lists among them."""
+    try:
+        return pd.factorize(values)[0]
+    except TypeError:
+        return pd.factorize(values.map(repr))[0]
 
 
 def _bind(store: HistoryStore, frame: pd.DataFrame, as_of: int | None, ties: Ties) -> Requests:

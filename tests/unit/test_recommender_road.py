@@ -97,6 +97,16 @@ def test_features_that_differ_from_the_models_are_refused(rich: Recommender, wor
         scores(rich, world, users=world.users.drop(columns="age"))
 
 
+def test_each_row_of_a_slate_has_its_own_context(rich: Recommender, world: Any) -> None:
+    slate = pd.DataFrame(
+        {"user_id": "u00", "item_id": "i04", "device": ["phone", "desk", None], "hour": [1.0, 20.0, 5.0]}
+    )
+    whole = rich.score(slate, history=world.log, users=world.users)["score"]
+    alone = [rich.score(slate.iloc[[row]], history=world.log, users=world.users)["score"].iloc[0] for row in range(3)]
+    assert whole.nunique() == 3
+    np.testing.assert_allclose(whole, alone, rtol=1e-4, atol=1e-6)
+
+
 def test_explanations_come_with_features_too(rich: Recommender, world: Any) -> None:
     found = rich.explain(SLATE, history=world.log, users=world.users, top=2)
     assert found["row"].tolist() == [0, 0, 1, 1]

@@ -159,6 +159,23 @@ def test_labels_and_weights_of_a_slate_go_with_their_candidates_and_context_is_o
     assert requests.context.to_dict("list") == {"hour": [1, 2, 5]}
 
 
+def test_rows_in_different_contexts_are_different_requests(store: HistoryStore) -> None:
+    frame = slate().assign(user_id="x", timestamp=25, hour=[1, None, 1, 2, None], tags=[["p"], ["p"], ["p"], ["q"], []])
+    for context, rows in ((["hour", "absent"], [0, 2, 1, 4, 3]), (["tags"], [0, 1, 2, 3, 4]), ([], [0, 1, 2, 3, 4])):
+        requests = make_slate_requests(store, frame, context=context)
+        assert requests.rows is not None
+        assert requests.rows.tolist() == rows
+        assert len(requests) == (3 if context else 1)
+    assert make_slate_requests(store, frame, context=["hour", "tags"]).lengths.tolist() == [3] * 4
+
+
+def test_one_request_in_two_contexts_is_refused(store: HistoryStore) -> None:
+    frame = slate().assign(request_id=[1, 1, 2, 2, 2], user_id="x", timestamp=25, hour=[1, 1, 2, 2, 3])
+    assert len(make_slate_requests(store, frame)) == 2
+    with pytest.raises(DataError, match=r"slate: every request_id must have one hour, but 1 rows differ.*\(row 4: 2\)"):
+        make_slate_requests(store, frame, context=["hour"])
+
+
 def test_request_ids_group_a_slate_where_it_has_them(store: HistoryStore) -> None:
     frame = slate().assign(request_id=[1, 1, 2, 2, 2], user_id="x", timestamp=[20, 20, 35, 35, 35])
     requests = make_slate_requests(store, frame)

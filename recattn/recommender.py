@@ -23,6 +23,7 @@ from recattn.dataset.doors import (
     tell_empty,
     tell_short,
 )
+from recattn.dataset.features import check_specs
 from recattn.dataset.frames import recommendations_frame, scores_frame
 from recattn.dataset.history import HistoryStore
 from recattn.dataset.requests import Requests, make_slate_requests
@@ -70,6 +71,11 @@ class Recommender:
         context_features: Sequence[FeatureSpec] = (),
         cascade: Cascade | None = None,
     ) -> None:
+        for name, given, kind in (("model", model, ModelConfig), ("train", train, TrainConfig)):
+            if given is not None and not isinstance(given, kind):
+                raise ConfigError(f"{name} must be a {kind.__name__}, got {given!r}.")
+        for what, specs in (("items", item_features), ("users", user_features), ("context", context_features)):
+            check_specs(specs, what)
         self.config, self.train_config = model or ModelConfig(), train or TrainConfig()
         self.item_features, self.user_features = tuple(item_features), tuple(user_features)
         self.context_features = tuple(context_features)
@@ -268,7 +274,7 @@ class Recommender:
             `history_item_id`, `history_timestamp` (absent for an order-only model), `change`: the score minus the
             score with that interaction masked; positive where it helped. Rows without a score or history have none.
         """
-        check_k(top)
+        check_k(top, name="top")
         frame = read_slate(slate, time=self.config.time)
         assembler, requests = self._slate_requests(frame, history, users, as_of)
         return explanations(self._predictor(None, None), assembler, requests, frame, top)

@@ -39,7 +39,7 @@ class FittedFeatures:
             ConfigError: Something is not a spec, or two specs name one column.
             DataError: A column is missing, or its values do not suit its spec.
         """
-        _check_specs(specs, what)
+        check_specs(specs, what)
         for spec in specs:
             if spec.column not in frame.columns:
                 raise DataError(
@@ -129,7 +129,10 @@ class FittedFeatures:
         return [one for one in self.features if isinstance(one.spec, kind)]
 
 
-def _check_specs(specs: Sequence[FeatureSpec], what: str) -> None:
+def check_specs(specs: Sequence[FeatureSpec], what: str) -> None:
+    """ConfigError unless `specs` is a list of features that name different columns; `what` they are of opens it."""
+    if isinstance(specs, FeatureSpec | str):
+        raise ConfigError(f"the features of {what} must be a list, got {specs!r}. Write [{specs!r}].")
     for spec in specs:
         if not isinstance(spec, Categorical | Multi | Numeric):
             raise ConfigError(

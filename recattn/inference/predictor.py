@@ -48,7 +48,7 @@ class Predictor:
     ) -> None:
         self.scorer, self.table, self.threads = scorer, table, threads
         self.device = scorer.start.device if device is None else known_device(device)
-        if threads is not None and threads < 1:
+        if threads is not None and (not isinstance(threads, int) or threads < 1):
             raise ConfigError(f"threads must be at least 1, got {threads!r}.")
         self.cascade = cascade or Cascade()
 

@@ -18,16 +18,18 @@ from recattn.schema.rows import Fault, first_rows, settle
 WHAT = "recommendations"
 
 
-def check_k(k: object, catalog_size: int | None = None) -> int:
-    """`k` as an int. ConfigError unless it is a whole number from 1 to `catalog_size` (if given)."""
+def check_k(k: object, catalog_size: int | None = None, *, name: str = "k") -> int:
+    """`k` as an int. ConfigError, naming `name`, unless it is a whole number from 1 to `catalog_size` (if given)."""
     try:
         number = 0 if isinstance(k, (bool, np.bool_)) else operator.index(k)  # type: ignore[arg-type]
     except TypeError:
         number = 0
     if number < 1:
-        raise ConfigError(f"k must be a whole number of at least 1, got {k!r}.")
+        raise ConfigError(f"{name} must be a whole number of at least 1, got {k!r}.")
     if catalog_size is not None and number > catalog_size:
-        raise ConfigError(f"k = {number:,} is more than the {catalog_size:,} items there are. Ask for at most those.")
+        raise ConfigError(
+            f"{name} = {number:,} is more than the {catalog_size:,} items there are. Ask for those at most."
+        )
     return number
 
 

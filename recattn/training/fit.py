@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
@@ -27,7 +26,7 @@ from recattn.training.callbacks import TellObservers, keepers
 from recattn.training.data_module import DataModule
 from recattn.training.lit_scorer import MONITOR, LitScorer
 from recattn.training.prepare import FitData
-from recattn.training.trainer import check_unused, interruptible, make_trainer, quiet_lightning
+from recattn.training.trainer import check_unused, interruptible, make_trainer, quiet_lightning, quiet_parts
 
 log = logging.getLogger("recattn")
 
@@ -88,7 +87,7 @@ def fit_scorer(
             log.info(validation_cost(lit, module))
         try:
             trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
-            with interruptible(trainer), quiet_lightning() if given is None else contextlib.nullcontext():
+            with interruptible(trainer), quiet_lightning() if given is None else quiet_parts(folder):
                 trainer.fit(lit, datamodule=module, ckpt_path=start)
         except TrainingError as error:
             kept = [path for path in (folder / "best.ckpt", folder / "last.ckpt") if path.exists()]

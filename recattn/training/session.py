@@ -17,6 +17,7 @@ from recattn.inference.model import FittedModel
 from recattn.observer import Observer
 from recattn.training.fit import FitResult, fit_scorer
 from recattn.training.prepare import FitData, Log, Specs, joined, prepare_fit
+from recattn.training.trainer import check_trainer
 from recattn.training.warm_start import warm_scorer
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ class Session:
     ) -> None:
         if resume and checkpoint_dir is None:
             raise ConfigError("resume=True needs checkpoint_dir: the folder with the checkpoints to go on from.")
+        if trainer is not None:
+            check_trainer(trainer)
+        if not isinstance(observers, Sequence) or not all(isinstance(one, Observer) for one in observers):
+            raise ConfigError(
+                f"observers must be a list of observers, got {observers!r}. Write `with recattn.track() as run:` "
+                "around the fit and pass observers=[run]."
+            )
         self.config, self.settings, self.specs = config, settings, Specs(*specs)
         self.trainer, self.observers, self.resume, self.warm_start = trainer, observers, resume, warm_start
         self.folder = None if checkpoint_dir is None else Path(checkpoint_dir)

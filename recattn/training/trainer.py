@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import re
 import signal
 import sys
 import threading
@@ -31,6 +32,15 @@ def make_trainer(settings: TrainConfig, folder: Path) -> L.Trainer:
             num_sanity_val_steps=0,
             check_val_every_n_epoch=min(settings.valid_every, settings.max_epochs),
             default_root_dir=str(folder),
+        )
+
+
+def check_trainer(trainer: object) -> None:
+    """ConfigError for what is no trainer of `lightning`."""
+    if not isinstance(trainer, L.Trainer):
+        raise ConfigError(
+            f"trainer must be a lightning.Trainer, got {trainer!r} of {type(trainer).__module__}. Pass "
+            "trainer=L.Trainer(...), with `import lightning as L`."
         )
 
 
@@ -73,3 +83,13 @@ def quiet_lightning() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def quiet_parts(folder: Path) -> Iterator[None]:
+    """Without Lightning's hints on what is ours in a trainer that is not: checkpoints in `folder`, loaders."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=rf"Checkpoint directory {re.escape(str(folder))}")
+        warnings.filterwarnings("ignore", message="Your `IterableDataset` has `__len__` defined")
+        warnings.filterwarnings("ignore", message="Total length of `list` across ranks is zero")
+        yield

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 import torch
 
+from recattn.config import Multi, TrainConfig
 from recattn.dataset import HistoryStore, Vocabulary
 from recattn.errors import ArtifactError, ConfigError, NotFittedError, TrainingError
 from recattn.inference import Cascade
@@ -205,6 +206,7 @@ def test_threads_and_device_are_given_back(plain: Recommender, world: Any) -> No
     [
         ({"device": "toaster"}, r"device must be one that torch knows, such as 'cpu' or 'cuda', got 'toaster'"),
         ({"threads": 0}, r"threads must be at least 1, got 0"),
+        ({"threads": "2"}, r"threads must be at least 1, got '2'"),
     ],
 )
 def test_a_device_that_is_none_is_refused(plain: Recommender, world: Any, named: dict[str, Any], message: str) -> None:
@@ -243,3 +245,19 @@ def test_settings_are_plain_values(plain: Recommender) -> None:
     import json
 
     assert json.loads(json.dumps(plain.settings()))["model"]["dim"] == 8
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"model": {"dim": 8}}, r"model must be a ModelConfig, got \{'dim': 8\}"),
+        ({"model": TrainConfig()}, r"model must be a ModelConfig, got TrainConfig\("),
+        ({"train": 3}, r"train must be a TrainConfig, got 3"),
+        ({"item_features": Multi("genres")}, r"features of items must be a list, got Multi\(.*\)\. Write \[Multi\("),
+        ({"user_features": "age"}, r"features of users must be a list, got 'age'"),
+        ({"context_features": ["device"]}, r"features of context hold 'device', which is not a feature"),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_refused_at_once(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        Recommender(**settings)

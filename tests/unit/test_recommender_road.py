@@ -112,7 +112,7 @@ def test_explanations_come_with_features_too(rich: Recommender, world: Any) -> N
     assert found["row"].tolist() == [0, 0, 1, 1]
     np.testing.assert_allclose(found["score"][::2], scores(rich, world), rtol=1e-4, atol=1e-5)
     assert (found["change"].abs() > 0).all()
-    with pytest.raises(ConfigError, match="must be a whole number of at least 1, got 0"):
+    with pytest.raises(ConfigError, match="top must be a whole number of at least 1, got 0"):
         rich.explain(SLATE, history=world.log, top=0)
 
 

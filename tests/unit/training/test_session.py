@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -179,3 +180,11 @@ def test_a_refit_needs_valid_and_no_trainer(run: Any, world: Any, quiet_trainer:
 def test_resuming_needs_a_folder(run: Any) -> None:
     with pytest.raises(ConfigError, match="resume=True needs checkpoint_dir: the folder with the checkpoints"):
         run(resume=True)
+
+
+def test_observers_and_trainers_that_are_none_are_refused_before_the_work(run: Any) -> None:
+    for observers in (["mlflow"], contextlib.nullcontext(), [contextlib.nullcontext()]):
+        with pytest.raises(ConfigError, match=r"observers must be a list of observers, got .*pass observers=\[run\]"):
+            run(observers=observers)
+    with pytest.raises(ConfigError, match=r"trainer must be a lightning\.Trainer, got 'gpu' of builtins\. Pass"):
+        run(trainer="gpu")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from recattn.training.trainer import interruptible, make_trainer, quiet_lightning
+from recattn.training.trainer import interruptible, make_trainer, quiet_lightning, quiet_parts
 
 
 def test_a_trainer_of_ours_logs_nothing_and_writes_nothing(small_train: Callable[..., Any], tmp_path: Path) -> None:
@@ -70,3 +70,14 @@ def test_fits_outside_the_main_thread_leave_signals_alone() -> None:
     thread.start()
     thread.join()
     assert found == ["done"]
+
+
+def test_only_what_is_ours_is_quiet_in_a_trainer_that_is_not(tmp_path: Path) -> None:
+    ours, theirs = (f"Checkpoint directory {tmp_path / name} exists and is not empty." for name in ("a+b", "c"))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        with quiet_parts(tmp_path / "a+b"):
+            warnings.warn(ours, stacklevel=1)
+            warnings.warn(theirs, stacklevel=1)
+            warnings.warn("Your `IterableDataset` has `__len__` defined. In combination with", stacklevel=1)
+    assert [str(one.message) for one in seen] == [theirs]

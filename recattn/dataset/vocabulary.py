@@ -101,7 +101,7 @@ class Vocabulary:
         """
         try:
             column = pa.array(self._index.to_numpy(), from_pandas=True)
-            if pa.types.is_nested(column.type):
+            if pa.types.is_nested(column.type) or isinstance(column.type, pa.BaseExtensionType):
                 raise TypeError(f"{column.type} would come back as another type")
         except (pa.ArrowException, TypeError, OverflowError) as error:
             kind = type(self._index[0]).__name__

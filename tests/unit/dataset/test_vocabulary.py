@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import uuid
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,14 @@ def test_an_empty_vocabulary_can_be_saved(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("ids", "kind"), [([object()], "object"), ([(1, 2), (3, 4)], "tuple"), ([(1, "a")], "tuple"), ([2**70], "int")]
+    ("ids", "kind"),
+    [
+        ([object()], "object"),
+        ([(1, 2), (3, 4)], "tuple"),
+        ([(1, "a")], "tuple"),
+        ([2**70], "int"),
+        ([uuid.UUID(int=1)], "UUID"),  # Parquet would give bytes back
+    ],
 )
 def test_ids_that_a_file_cannot_hold_are_refused_by_kind(ids: list[Any], kind: str, tmp_path: Path) -> None:
     with pytest.raises(ArtifactError, match=f"ids of x are of type {kind}, which cannot be saved. Convert them to str"):

@@ -63,13 +63,21 @@ class DataModule(L.LightningDataModule):
         self.windows = make_windows(assembler.store, config.max_history, overlap=train.window_overlap, ties=config.ties)
         counts = np.bincount(assembler.store.items, minlength=len(table))
         self.sampler = NegativeSampler(counts, train.negatives_power, allowed=table.recommendable)
+        self._first_epoch = 0
+
+    def state_dict(self) -> dict[str, int]:
+        """Workers fetch the first batches of a resumed fit before Lightning knows its epoch: here they find it."""
+        return {"first_epoch": self.trainer.current_epoch + 1 if self.trainer else 0}
+
+    def load_state_dict(self, state_dict: dict[str, int]) -> None:
+        self._first_epoch = state_dict["first_epoch"]
 
     def train_dataloader(self) -> DataLoader:
         rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
         batches = WindowBatches(
             self.assembler, self.windows, self.train_config, self.sampler, rank=rank, world_size=world
         )
-        batches.set_epoch(self.trainer.current_epoch if self.trainer else 0)
+        batches.set_epoch(self._first_epoch)  # later ones by `LitScorer.on_train_epoch_start`
         return whole_batches(batches, num_workers=self.num_workers, pin_memory=self._pinned)
 
     def val_dataloader(self) -> DataLoader | list[DataLoader]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from recattn.batching.batch import TruthBatch, WindowBatch
+from recattn.batching.loaders import WindowBatches
 from recattn.config import Stage, TrainConfig
 from recattn.errors import TrainingError
 from recattn.evaluation.metrics import ndcg, recall
@@ -38,6 +39,12 @@ class LitScorer(L.LightningModule):
         super().__init__()
         self.scorer, self.train_config, self.cascade = scorer, train, cascade or Cascade()
         self._catalog: CatalogView | None = None
+
+    def on_train_epoch_start(self) -> None:
+        """Tells the batches their epoch, of which they are a function; Lightning itself tells samplers only."""
+        dataset = getattr(self.trainer.train_dataloader, "dataset", None)
+        if isinstance(dataset, WindowBatches):
+            dataset.set_epoch(self.current_epoch)
 
     def training_step(self, batch: WindowBatch, batch_idx: int) -> Tensor:
         place = [self.train_config.seed, self.current_epoch, batch_idx, self.global_rank]

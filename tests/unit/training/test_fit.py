@@ -153,15 +153,17 @@ def test_a_used_trainer_is_refused(prepared: Callable[..., Any], quiet_trainer: 
 def test_an_interrupt_ends_the_fit_and_later_ones_are_heard(
     prepared: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    handler = signal.getsignal(signal.SIGINT)
-
     def interrupted(*_: Any) -> None:
         signal.raise_signal(signal.SIGINT)
 
     monkeypatch.setattr(LitScorer, "training_step", interrupted)
-    with pytest.raises(KeyboardInterrupt):
-        fit_scorer(prepared())
-    assert signal.getsignal(signal.SIGINT) is handler
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job ignores them
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            fit_scorer(prepared())
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt, ZeroDivisionError])

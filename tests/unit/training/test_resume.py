@@ -12,14 +12,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import lightning as L
 import pandas as pd
 import pytest
 import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 
 from recattn.config import Numeric, to_dict
 from recattn.errors import ArtifactError, ConfigError
 from recattn.recommender import Recommender
-from recattn.training import FitResult, LitScorer, Specs, fit_scorer, prepare_fit
+from recattn.training import DataModule, FitResult, LitScorer, Specs, fit_scorer, prepare_fit
 
 KILLED_IN_EPOCH_2 = """
 import json, os, signal, sys
@@ -173,6 +175,38 @@ def test_states_of_observers_are_kept_beside_the_checkpoints(
     observers = [new_witness({"run_id": "a1"}), new_witness({"other": "b2"}), new_witness()]
     fit_scorer(prepared(max_epochs=1), checkpoint_dir=tmp_path, observers=observers)
     assert json.loads((tmp_path / "observers.json").read_text()) == {"run_id": "a1", "other": "b2"}
+
+
+class Batches(Callback):
+    """Writes down what is trained on: epoch, targets, negatives, positions of the head."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[int, list[int], list[int], list[int]]] = []
+
+    def on_train_batch_start(self, trainer: L.Trainer, module: Any, batch: Any, batch_idx: int) -> None:
+        drawn = (batch.targets, batch.candidates, batch.head_positions)
+        self.seen.append((trainer.current_epoch, *(values.flatten().tolist() for values in drawn)))
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_every_epoch_has_batches_of_its_own_resumed_or_not(
+    prepared: Callable[..., Any], quiet_trainer: Callable[..., L.Trainer], tmp_path: Path, workers: int
+) -> None:
+    def train(epochs: int, start: Path | None = None) -> list[Any]:
+        data, batches = prepared(max_epochs=epochs), Batches()
+        plan = data.blueprint
+        keep = ModelCheckpoint(tmp_path, filename="last", save_on_train_epoch_end=True, enable_version_counter=False)
+        trainer = quiet_trainer(max_epochs=epochs, callbacks=[batches, keep], enable_checkpointing=True)
+        module = DataModule(data.assembler, plan.table, plan.train, num_workers=workers)
+        trainer.fit(LitScorer(plan.build(), plan.train), datamodule=module, ckpt_path=start)
+        return batches.seen
+
+    whole = train(4)
+    assert [epoch for epoch, *_ in whole] == sorted([0, 1, 2, 3] * 3)
+    for drawn in range(1, 4):
+        assert len({tuple(batch[drawn]) for batch in whole}) == 12
+    assert train(2) == whole[:6]
+    assert train(4, tmp_path / "last.ckpt") == whole[6:]
 
 
 def test_a_disk_that_fills_up_leaves_the_last_checkpoint_whole(prepared: Callable[..., Any], tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ import pandas as pd
 from scipy.stats import ttest_rel
 
 import recattn as ra
+from pipelines.benchmark.recommenders import shuffled
 from recattn.cli.demo import FEATURES, SETTINGS, TRAINING, WORLD
 from recattn.cli.kinds import features
 from recattn.config import Stage
@@ -59,16 +60,6 @@ def cell(seed: int, *, plain: bool, size: dict[str, Any], training: dict[str, An
         METRIC.name: found,
         "seconds": round(time.perf_counter() - begin, 1),
     }
-
-
-def shuffled(train: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The same users, moments and items, with each user's items in random order."""
-    rng = np.random.default_rng(seed)
-    users = pd.factorize(train["user_id"])[0]
-    items = train["item_id"].to_numpy(copy=True)
-    target = np.argsort(users, kind="stable")
-    items[target] = items[np.lexsort((rng.random(len(train)), users))]
-    return train.assign(item_id=items)
 
 
 def table(cells: list[dict[str, Any]]) -> pd.DataFrame:

@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: demo test lint format setup clean
+.PHONY: demo test lint format setup clean bench-speed bench-gpu
 
 setup: $(VENV)/.installed
 
@@ -27,6 +27,12 @@ lint: setup
 format: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+bench-speed: setup
+	$(BIN)/python -m pipelines.benchmark.speed $(if $(DATA),--data $(DATA),--short) $(if $(PEERS),--peers $(PEERS)) $(ARGS)
+
+bench-gpu: setup
+	$(BIN)/python -m pipelines.benchmark.gpu $(if $(DATA),--data $(DATA)) $(ARGS)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info

@@ -29,6 +29,7 @@ _HOMES = {
         "Report",
         "evaluate",
         "paired_bootstrap",
+        "seeded_bootstrap",
     ),
     "recattn.training": ("DataModule", "LitScorer"),
     "recattn.recommender": ("Recommender",),

@@ -26,10 +26,8 @@ def log(
         with ra.track(experiment, name, tracking_uri=tracking_uri, tags=tags) as run:
             run.params({key: "none" if value is None else value for key, value in about["resolved"].items()})
             for epoch in about.get("curve", []) if part == "valid" else []:
-                values = {key: value for key, value in epoch.items() if key not in ("epoch", "seconds")}
-                run.metrics(
-                    {f"epoch/{key.replace('/', '_')}": value for key, value in values.items()}, step=epoch["epoch"]
-                )
+                values = {key for key in epoch if key not in ("epoch", "seconds")}
+                run.metrics({f"epoch/{key.replace('/', '_')}": epoch[key] for key in values}, step=epoch["epoch"])
             run.log(report, prefix=part)
             run.metrics({"train_seconds": about["train_seconds"], "cold_share": about["cold_share"]}, step=0)
             if "opening" in about:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
@@ -12,7 +13,7 @@ from recattn.evaluation.report import Report
 from recattn.schema.columns import USER
 
 _MUST_AGREE = ("key", "truth_sha256", "seen", "ties", "time")
-_DRAWS_AT_ONCE = 1 << 22
+DRAWS_AT_ONCE = 1 << 22
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,25 +76,18 @@ def paired_bootstrap(
     Raises DataError when the reports judged other truth, or by other rules; ConfigError for a metric without
     per-request values or settings out of range.
     """
-    _check_settings(n_resamples, confidence)
-    for rule in _MUST_AGREE:
-        one, other = first.policy.get(rule), second.policy.get(rule)
-        if one != other:
-            raise DataError(
-                f"reports cannot be compared: {rule} is {one!r} in the first but {other!r} in the second. "
-                "Judge both by the same truth under the same policy."
-            )
+    check_settings(n_resamples, confidence)
+    check_agree(first, second)
     ours = first.values(metric)
     differences = ours - second.values(metric).reindex(ours.index)
     means, resampled = _resampled_means(first, differences, n_resamples, seed)
-    low, high = _percentiles(means, confidence)
-    tail = min(int((means <= 0).sum()), int((means >= 0).sum()))
+    low, high = percentiles(means, confidence)
     return Comparison(
         metric=metric,
         difference=float(differences.mean()),
         low=low,
         high=high,
-        p_value=min(1.0, 2 * (tail + 1) / (n_resamples + 1)),
+        p_value=two_sided(means),
         confidence=confidence,
         requests=len(differences),
         resampled=resampled,
@@ -104,33 +98,69 @@ def mean_interval(
     report: Report, metric: str, *, n_resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> Interval:
     """The mean of `metric` with its percentile bootstrap interval, resampled as in `paired_bootstrap`."""
-    _check_settings(n_resamples, confidence)
+    check_settings(n_resamples, confidence)
     values = report.values(metric)
     means, resampled = _resampled_means(report, values, n_resamples, seed)
-    low, high = _percentiles(means, confidence)
+    low, high = percentiles(means, confidence)
     return Interval(metric, float(values.mean()), low, high, confidence, len(values), resampled)
 
 
-def _check_settings(n_resamples: int, confidence: float) -> None:
+def holm(p_values: Sequence[float]) -> np.ndarray:
+    """float64 [m]: p-values of m tests made together, adjusted so that they may each be compared with one level.
+
+    Source: Holm (1979), A simple sequentially rejective multiple test procedure.
+    """
+    values = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(values)
+    adjusted = np.empty(len(values))
+    adjusted[order] = np.minimum(np.maximum.accumulate(values[order] * np.arange(len(values), 0, -1)), 1.0)
+    return adjusted
+
+
+def check_agree(first: Report, second: Report) -> None:
+    """DataError unless both judged the same truth by the same rules."""
+    for rule in _MUST_AGREE:
+        one, other = first.policy.get(rule), second.policy.get(rule)
+        if one != other:
+            raise DataError(
+                f"reports cannot be compared: {rule} is {one!r} in the first but {other!r} in the second. "
+                "Judge both by the same truth under the same policy."
+            )
+
+
+def two_sided(means: np.ndarray) -> float:
+    """The p-value of resampled differences."""
+    tail = min(int((means <= 0).sum()), int((means >= 0).sum()))
+    return min(1.0, 2 * (tail + 1) / (len(means) + 1))
+
+
+def groups_of(report: Report) -> tuple[np.ndarray, pd.Index]:
+    """The user of each request, int64 [X], else the request itself; with the distinct ones."""
+    frame = report.per_request
+    return pd.factorize(frame[USER if USER in frame.columns else report.policy["key"]])
+
+
+def check_settings(n_resamples: int, confidence: float) -> None:
+    """ConfigError for settings out of range."""
     if n_resamples < 1:
         raise ConfigError(f"n_resamples must be at least 1, got {n_resamples!r}.")
     if not 0 < confidence < 1:
         raise ConfigError(f"confidence must lie between 0 and 1, such as 0.95, got {confidence!r}.")
 
 
-def _percentiles(means: np.ndarray, confidence: float) -> tuple[float, float]:
+def percentiles(means: np.ndarray, confidence: float) -> tuple[float, float]:
+    """The ends of the interval that holds the middle share `confidence`."""
     low, high = np.quantile(means, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
 
 
 def _resampled_means(report: Report, values: pd.Series, n_resamples: int, seed: int) -> tuple[np.ndarray, int]:
     """float64 [n_resamples] means over requests of resampled users, with the number of users."""
-    frame = report.per_request
-    groups, users = pd.factorize(frame[USER if USER in frame.columns else report.policy["key"]])
+    groups, users = groups_of(report)
     sums = np.bincount(groups, weights=values.to_numpy(), minlength=len(users))
     counts = np.bincount(groups, minlength=len(users))
     rng = np.random.default_rng(seed)
-    step = max(1, _DRAWS_AT_ONCE // len(users))
+    step = max(1, DRAWS_AT_ONCE // len(users))
     means = np.empty(n_resamples)
     for start in range(0, n_resamples, step):
         drawn = rng.integers(len(users), size=(min(step, n_resamples - start), len(users)))

@@ -17,7 +17,7 @@ _COLOURS = ("#2b6cb0", "#dd6b20", "#2f855a", "#805ad5", "#718096")  # the first 
 _INK, _GREY, _GRID = "#2d3748", "#718096", "#e2e8f0"
 
 
-def comparison(reports: Mapping[str, ra.Report], metric: str) -> Figure:
+def comparison(reports: Mapping[str, ra.Report], metric: str, part: str) -> Figure:
     """A dot a recommender, the best above, with the 95 % interval of its mean over resampled users."""
     from matplotlib.figure import Figure
 
@@ -42,7 +42,7 @@ def comparison(reports: Mapping[str, ra.Report], metric: str) -> Figure:
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.6, len(names) - 0.3)
     requests = next(iter(found.values())).requests
-    _dress(axes, f"{metric} on {requests:,} test requests, with 95% intervals", grid="x")
+    _dress(axes, f"{metric} on {requests:,} {part} requests, with 95% intervals", grid="x")
     return figure
 
 

@@ -14,8 +14,9 @@ import recattn as ra
 from pipelines import figures
 from pipelines.segments import by_segment
 from recattn.config import FeatureSpec
+from recattn.dataset.split import Part
 from recattn.dataset.targets import Target
-from recattn.errors import RecattnError
+from recattn.errors import ConfigError, RecattnError
 from recattn.tracking.quiet import quiet
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 MODEL = "recattn"
 HEADLINE = "ndcg_at_10"
 LISTED = 20  # items a request: the longest k of the metrics
+PREFIX: dict[Part, str] = {"test": "test", "valid": "validation"}  # `valid/` is for the curves of the fit
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,6 +34,7 @@ class Task:
 
     split: ra.Split
     target: Target
+    part: Part = "test"  # whose requests are asked; `valid` leaves the test unopened
     items: pd.DataFrame | None = None
     users: pd.DataFrame | None = None
     item_features: Sequence[FeatureSpec] = ()
@@ -52,14 +55,19 @@ def carry_out(
     checkpoint_dir: str | None = None,
     resume: bool = False,
 ) -> pd.DataFrame:
-    """Fit on train, judge on test beside the baselines, keep all of it in one MLflow run.
+    """Fit on train, judge beside the baselines on the requests of `task.part`, keep all of it in one MLflow run.
 
     `time` and `ties` of the model are those of the split.
 
     Returns:
         One row a recommender, with its metrics and, for baselines, how far the model leads in NDCG@10.
+
+    Raises:
+        ConfigError: `refit` would train on the validation part that is asked about.
     """
-    split = task.split
+    split, part = task.split, task.part
+    if refit and part == "valid":
+        raise ConfigError("refit trains on the validation part too, so part=valid would judge it on what it knows.")
     settings = dataclasses.replace(model or ra.ModelConfig(), time=split.time, ties=split.ties)
     users = task.users if task.user_features else None
     recommender = ra.Recommender(
@@ -69,7 +77,7 @@ def carry_out(
         user_features=task.user_features,
         context_features=task.context_features,
     )
-    requests, history = split.requests("test", task.target), split.history("test")
+    requests, history = split.requests(part, task.target), split.history(part)
     resume_from = checkpoint_dir if resume else None
     with (
         quiet("mlflow", "alembic"),
@@ -89,29 +97,29 @@ def carry_out(
         for name, baseline in task.baselines.items():
             baseline.fit(split.train, items=task.items, time=split.time, ties=split.ties)
             lists[name] = baseline.recommend(requests, history=history, k=LISTED)
-        reports = judge(lists, split, task.target, recommender)
-        table, segments = compare(reports), by_segment(reports, split, task.target, HEADLINE)
+        reports = judge(lists, task, recommender)
+        table, segments = compare(reports), by_segment(reports, split, part, task.target, HEADLINE)
 
-        tracked.dataset("test", split.test, "test")
+        if part == "test":
+            tracked.dataset("test", split.test, "test")
         for name, report in reports.items():
-            tracked.log(report, prefix="test" if name == MODEL else f"test_{name}")
+            tracked.log(report, prefix=PREFIX[part] if name == MODEL else f"{PREFIX[part]}_{name}")
         tracked.artifact("comparison.json", table.reset_index())
         tracked.artifact("segments.json", segments)
-        tracked.artifact("figures/comparison.png", figures.comparison(reports, HEADLINE))
+        tracked.artifact("figures/comparison.png", figures.comparison(reports, HEADLINE, PREFIX[part]))
         tracked.artifact("figures/segments.png", figures.segments(segments, HEADLINE))
         tracked.sample_recommendations(lists[MODEL], titles(task.items))
         tracked.log_model(recommender)
         shown = segments.round(4).to_string(index=False)
-        print(f"\n{table.to_string()}\n\n{HEADLINE} by segment\n{shown}")
+        print(f"\n{PREFIX[part]}\n{table.to_string()}\n\n{HEADLINE} by segment\n{shown}")
         print(f"\nMLflow run {tracked.id} in {tracked.tracking_uri}")
     return table
 
 
-def judge(
-    lists: Mapping[str, pd.DataFrame], split: ra.Split, target: Target, model: ra.Recommender
-) -> dict[str, ra.Report]:
+def judge(lists: Mapping[str, pd.DataFrame], task: Task, model: ra.Recommender) -> dict[str, ra.Report]:
     """One report a recommender, on the same requests over the same catalog; seen items count for nobody."""
-    truth = split.truth("test", target)
+    split, target = task.split, task.target
+    truth = split.truth(task.part, target)
     metrics = [ra.NDCG(10), ra.HitRate(10), ra.MRR(10), ra.Recall(LISTED), ra.Coverage(LISTED)]
     policy = {"split": "leave_last_out" if split.leaks else "by_time", "target": target, "ties": split.ties}
     catalog = model.items.vocabulary.ids

@@ -11,6 +11,7 @@ import recattn as ra
 from pipelines.movielens.read import MovieLens, read_movielens
 from pipelines.steps import Task, baselines, carry_out, command
 from recattn.config import FeatureSpec
+from recattn.dataset.split import Part
 from recattn.dataset.targets import Target
 
 
@@ -21,6 +22,7 @@ def run(
     run_name: str | None = None,
     tracking_uri: str | None = None,
     target: Target = "last",
+    part: Part = "test",
     popularity_window: str | None = "30D",
     features: bool = True,
     refit: bool = False,
@@ -36,7 +38,8 @@ def run(
         experiment: The MLflow experiment.
         run_name: The name of the run; MLflow makes one up by default.
         tracking_uri: The MLflow to write to; by default the one set, else sqlite:///mlflow.db.
-        target: The test requests: a user's last interaction, each one in turn, or all at once.
+        target: The requests: a user's last interaction, each one in turn, or all at once.
+        part: Whose requests are judged; `valid` leaves the test unopened while settings are chosen.
         popularity_window: The days before the end of train that the popularity baseline counts; null counts all.
         features: Whether genres, year and user attributes are used.
         refit: Whether to train anew on train + valid for the best number of epochs before the test.
@@ -55,6 +58,7 @@ def run(
     task = Task(
         split,
         target,
+        part,
         found.items,
         found.users,
         item_features,

@@ -57,7 +57,7 @@ def test_a_folder_becomes_an_mlflow_run_with_model_and_comparison(
         assert 0 <= run.data.metrics[f"{prefix}/ndcg_at_10"] <= 1
     kept = mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/comparison.json", tracking_uri=uri)
     table = json.loads(Path(kept).read_text())
-    assert pd.DataFrame(**table)["recommender"].tolist() == ["recattn", "popularity", "item_knn"]
+    assert pd.DataFrame(**table)["recommender"].tolist()[:3] == ["recattn", "popularity", "item_knn"]
     assert len(client.search_logged_models([experiment.experiment_id])) == 1
     shown = capsys.readouterr().out
     assert "time='timestamp'" in shown

@@ -18,7 +18,7 @@ _HOMES = {
         "leave_last_out",
         "split_by_time",
     ),
-    "recattn.baselines": ("ItemKNN", "Popularity", "Recency"),
+    "recattn.baselines": ("ItemKNN", "Popularity", "Recency", "Transition"),
     "recattn.evaluation": (
         "MRR",
         "NDCG",

@@ -35,7 +35,7 @@ def item_similarities(store: HistoryStore, neighbors: int, shrinkage: float) -> 
         rows, columns = together.coords
         similarity = together.data / (np.sqrt(users[first + rows] * users[columns].astype(np.float64)) + shrinkage)
         other = columns != first + rows
-        kept = _most_similar(rows[other], columns[other], similarity[other], neighbors)
+        kept = most_similar(rows[other], columns[other], similarity[other], neighbors)
         values = similarity[other][kept].astype(np.float32)
         places = (rows[other][kept], columns[other][kept])
         blocks.append(csr_array((values, places), shape=(last - first, size)))
@@ -54,7 +54,7 @@ def _blocks(pairs: np.ndarray) -> list[tuple[int, int]]:
     return result
 
 
-def _most_similar(rows: np.ndarray, columns: np.ndarray, similarity: np.ndarray, neighbors: int) -> np.ndarray:
+def most_similar(rows: np.ndarray, columns: np.ndarray, similarity: np.ndarray, neighbors: int) -> np.ndarray:
     """Which entries to keep: the first `neighbors` of each row by similarity, then column."""
     order = np.lexsort((columns, -similarity, rows))
     counts = np.bincount(rows)

@@ -84,6 +84,17 @@ MODELS = {
                 "shrinkage": (0.0, 1.0, 5.0, 10.0, 30.0, 100.0),
             },
         ),
+        Model(
+            "transition",
+            "baseline",
+            "Transition",
+            space={
+                "window": (1, 2, 3, 5, 10),
+                "gap_decay": (0.3, 0.5, 0.7, 0.9),
+                "last": (1, 2, 3, 5, 10),
+                "popularity_power": (0.0, 0.25, 0.5, 0.75),
+            },
+        ),
         # rivals inside our code: the attention terms are off
         Model("sasrec_ce", "rival", "recattn", RETRIEVAL, SPACE),
         Model(

@@ -60,13 +60,13 @@ def _panel(axes: Any, panel: pd.DataFrame) -> None:
     axes.set_ylim(-0.7, len(panel) - 0.3)
     low, high = min(0.0, panel["low"].min()), panel["high"].max()
     axes.set_xlim(low, high + 0.14 * (high - low))
-    for label, group in zip(axes.get_yticklabels(), panel["group"], strict=True):
-        label.set_color(INK if group != "ours" else COLOURS["ours"])
-        label.set_fontweight("bold" if group == "ours" else "normal")
     axes.set_title(f"{first['dataset']}, {first['protocol']}", fontsize=11.5, color=INK, loc="left", pad=20)
     about = f"NDCG@10 on {first['requests']:,} {first['part']} requests, 95% intervals; {first['cold_share']:.1%} cold"
     axes.text(0, 1.02, about, transform=axes.transAxes, fontsize=8.5, color=GREY, va="bottom")
     axes.tick_params(labelsize=9, colors=GREY, length=0)
+    for label, group in zip(axes.get_yticklabels(), panel["group"], strict=True):
+        label.set_color(INK if group != "ours" else COLOURS["ours"])
+        label.set_fontweight("bold" if group == "ours" else "normal")
     axes.grid(axis="x", color=GRID, linewidth=0.8)
     axes.set_axisbelow(True)
     for side in ("top", "right", "left"):

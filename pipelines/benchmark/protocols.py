@@ -98,7 +98,16 @@ class Task:
         return pd.Index(self.split.train[c.ITEM].unique())
 
     def asked(self, part: Part) -> Asked:
-        """The requests of `valid` or `test`."""
+        """The requests of `valid` or `test`, made once."""
+        if part not in self._asked:
+            self._asked[part] = self._ask(part)
+        return self._asked[part]
+
+    @cached_property
+    def _asked(self) -> dict[str, Asked]:
+        return {}
+
+    def _ask(self, part: Part) -> Asked:
         split, target = self.split, self.protocol.target
         requests, truth, history = split.requests(part, target), split.truth(part, target), split.history(part)
         store = HistoryStore.from_frame(history, ra.Vocabulary.from_values(c.ITEM, split.log[c.ITEM]), time=split.time)

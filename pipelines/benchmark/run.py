@@ -104,7 +104,7 @@ def run(
                         print(f"{name} {dataset} {task.protocol.name}: left out, {reason}")
                         continue
                     tried = _trials(task, name, trials, places, best or final, override, Path(settings))
-                    own_seeds = seeds if model(name).trained else seeds[:1]
+                    own_seeds = seeds if model(name).trained else [0]
                     plan += [(trial, seed) for seed in own_seeds for trial in tried]
                 done += _run_all(task, plan, "test" if final else "valid", places)
     table = pd.DataFrame([{**about["cell"], **about["metrics"], "seconds": about["train_seconds"]} for about in done])

@@ -68,8 +68,7 @@ class Peer:
         if not told.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "settings.json").write_text(json.dumps(dict(self.settings)))
-            for name, frame in (("train", task.split.train), ("valid", task.split.valid)):
-                frame[[c.USER, c.ITEM]].assign(place=np.arange(len(frame))).to_parquet(self.folder / f"{name}.parquet")
+            self._hand_over(task)
             self._run("fit")
         about: dict[str, Any] = json.loads(told.read_text())
         return about
@@ -89,11 +88,15 @@ class Peer:
         )
         seen.to_parquet(self.folder / "history.parquet")
         pd.DataFrame({c.REQUEST: bound.request_ids}).to_parquet(self.folder / "requests.parquet")
-        task.split.train[[c.USER, c.ITEM]].assign(place=np.arange(len(task.split.train))).to_parquet(
-            self.folder / "train.parquet"
-        )
+        self._hand_over(task)
         self._run("recommend", "--k", str(k))
         return pd.read_parquet(self.folder / "recommendations.parquet")
+
+    def _hand_over(self, task: Task) -> None:
+        """`train` and `valid` as files: `user_id`, `item_id`, each user's oldest first."""
+        for name, frame in (("train", task.split.train), ("valid", task.split.valid)):
+            ordered = frame.sort_values(c.TIME, kind="stable")[[c.USER, c.ITEM]]
+            ordered.to_parquet(self.folder / f"{name}.parquet", index=False)
 
     def _run(self, what: str, *more: str) -> None:
         environment = ENVIRONMENTS[self.name]

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 
 from recattn.batching.batch import RequestBatch
-from recattn.config import STAGES, Stage
+from recattn.config import Stage
 from recattn.inference.top_k import top_k
-from recattn.nn.scorer import Scorer
+from recattn.nn.scorer import Prefixes, Scorer
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,12 @@ class Cascade:
     def used_for(self, catalog_size: int, stage: Stage) -> bool:
         """Whether a catalog of this size goes through the cascade."""
         return catalog_size > self.threshold and stage != "retrieval"
+
+    def passes(self, stage: Stage) -> list[tuple[Stage, int]]:
+        """The scores up to `stage` after retrieval, each with the items it is given; none that would drop nothing."""
+        if stage == "deep" and self.attention < self.retrieval:
+            return [("attention", self.retrieval), ("deep", self.attention)]
+        return [(stage, self.retrieval)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,21 +75,30 @@ def rank_catalog(
     """
     prefixes = scorer.requests(batch, stage)
     staged = cascade.used_for(len(catalog.codes), stage)
-    first: Stage = "retrieval" if staged else stage
-    scores = scorer.score(prefixes, catalog.items, catalog.biases, first)
-    if allowed is not None:
-        scores = scores.masked_fill(~allowed, -torch.inf)
+    scores = catalog_scores(scorer, prefixes, catalog, allowed, "retrieval" if staged else stage)
+    if not staged:
+        return best_items(scores, catalog, k)
     columns = None
-    if staged:
-        keep = {"attention": cascade.retrieval, "deep": cascade.attention}
-        for name in STAGES[1 : STAGES.index(stage) + 1]:
-            chosen, kept = top_k(scores, max(keep[name], k))
-            columns = chosen if columns is None else columns.gather(1, chosen)
-            scores = scorer.score(prefixes, catalog.items[columns], catalog.biases[columns], name)
-            scores = scores.masked_fill(kept == -torch.inf, -torch.inf)
-    if columns is not None:
-        columns, by_code = columns.sort(dim=1)
-        scores = scores.gather(1, by_code)
+    for name, keep in cascade.passes(stage):
+        chosen, kept = top_k(scores, max(keep, k))
+        columns = chosen if columns is None else columns.gather(1, chosen)
+        scores = scorer.score(prefixes, catalog.items[columns], catalog.biases[columns], name)
+        scores = scores.masked_fill(kept == -torch.inf, -torch.inf)
+    assert columns is not None
+    columns, by_code = columns.sort(dim=1)
+    return best_items(scores.gather(1, by_code), catalog, k, columns)
+
+
+def catalog_scores(
+    scorer: Scorer, prefixes: Prefixes, catalog: CatalogView, allowed: Tensor | None, stage: Stage
+) -> Tensor:
+    """Scores [R, S] of the whole catalog; -inf where an item is not allowed."""
+    scores = scorer.score(prefixes, catalog.items, catalog.biases, stage)
+    return scores if allowed is None else scores.masked_fill(~allowed, -torch.inf)
+
+
+def best_items(scores: Tensor, catalog: CatalogView, k: int, columns: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Codes [R, k] and scores [R, k] of the best, from scores [R, S], or [R, C] of the catalog's `columns` [R, C]."""
     best, values = top_k(scores, k)
-    columns = best if columns is None else columns.gather(1, best)
-    return torch.where(values > -torch.inf, catalog.codes[columns], 0), values
+    best = best if columns is None else columns.gather(1, best)
+    return torch.where(values > -torch.inf, catalog.codes[best], 0), values

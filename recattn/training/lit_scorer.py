@@ -10,14 +10,15 @@ import torch
 from torch import Tensor
 
 from recattn.batching.batch import TruthBatch, WindowBatch
-from recattn.batching.loaders import WindowBatches
+from recattn.batching.loaders import TruthBatches, WindowBatches
 from recattn.config import Stage, TrainConfig
 from recattn.errors import TrainingError
 from recattn.evaluation.metrics import ndcg, recall
-from recattn.inference.cascade import Cascade, CatalogView, rank_catalog
+from recattn.inference.cascade import Cascade, CatalogView, best_items, catalog_scores, rank_catalog
 from recattn.inference.predictor import not_seen
 from recattn.nn.scorer import Scorer
 from recattn.nn.window_loss import window_losses
+from recattn.training.cascade_quality import KEPT, CascadeSample, hits
 
 MONITOR = "valid/ndcg_at_10"
 K = 10
@@ -27,7 +28,9 @@ class LitScorer(L.LightningModule):
     """Trains a scorer on `WindowBatch`es, validates it on `TruthBatch`es over the full catalog.
 
     Logs `train/loss` with its parts, and `valid/ndcg_at_10`, `valid/recall_at_10` (and the retrieval score's
-    `valid/retrieval_ndcg_at_10`) by epoch. Randomness of a step is a function of (seed, epoch, step, rank) alone.
+    `valid/retrieval_ndcg_at_10`) by epoch; where the catalog is larger than what the cascade keeps, also
+    `valid/retrieval_recall_at_500` and `valid/cascade_ndcg_at_20_loss` (`recattn.training.cascade_quality`).
+    Randomness of a step is a function of (seed, epoch, step, rank) alone.
 
     Args:
         scorer: The scorer to train.
@@ -39,6 +42,7 @@ class LitScorer(L.LightningModule):
         super().__init__()
         self.scorer, self.train_config, self.cascade = scorer, train, cascade or Cascade()
         self._catalog: CatalogView | None = None
+        self._sample: CascadeSample | None = None
 
     def on_train_epoch_start(self) -> None:
         """Tells the batches their epoch, of which they are a function; Lightning itself tells samplers only."""
@@ -89,30 +93,53 @@ class LitScorer(L.LightningModule):
         codes = torch.nonzero(self.scorer.items.trainable).squeeze(1)
         self._catalog = CatalogView.of(self.scorer, codes)
 
-    def validation_step(self, batch: TruthBatch, batch_idx: int) -> None:
-        final = self.scorer.config.score
-        self._log_ranking(batch, final, "valid")
-        if final != "retrieval":
-            self._log_ranking(batch, "retrieval", "valid/retrieval", with_recall=False)
+    def on_validation_start(self) -> None:
+        batches = getattr(self.trainer.val_dataloaders, "dataset", None)
+        items = int(self.scorer.items.trainable.sum())
+        self._sample = None
+        if isinstance(batches, TruthBatches) and self.scorer.config.score != "retrieval" and items > KEPT:
+            scored = not self.cascade.used_for(items, self.scorer.config.score)
+            self._sample = CascadeSample(len(batches.requests), items, scored=scored)
 
-    def _log_ranking(self, batch: TruthBatch, stage: Stage, prefix: str, *, with_recall: bool = True) -> None:
-        best = self.rank(batch, stage)
-        hits = ((best[:, :, None] == batch.truth[:, None]) & (best[:, :, None] > 0)).any(dim=2).cpu().numpy()
-        counts = (batch.truth != 0).sum(dim=1).cpu().numpy()
-        name = f"{prefix}_ndcg_at_10" if "/" in prefix else f"{prefix}/ndcg_at_10"
-        self._log_mean(name, ndcg(hits, counts, K))
+    def validation_step(self, batch: TruthBatch, batch_idx: int) -> None:
+        assert self._catalog is not None
+        final, catalog = self.scorer.config.score, self._catalog
+        prefixes, allowed = self.scorer.requests(batch.requests, final), self._allowed(batch)
+        cheap = catalog_scores(self.scorer, prefixes, catalog, allowed, "retrieval")
+        if final == "retrieval":
+            self._log_ranking(best_items(cheap, catalog, K)[0], batch, "valid/")
+            return
+        staged = self.cascade.used_for(len(catalog.codes), final)
+        dear = None if staged else catalog_scores(self.scorer, prefixes, catalog, allowed, final)
+        best = self.rank(batch, final) if dear is None else best_items(dear, catalog, K)[0]
+        self._log_ranking(best, batch, "valid/")
+        self._log_ranking(best_items(cheap, catalog, K)[0], batch, "valid/retrieval_", with_recall=False)
+        if self._sample is not None:
+            found = self._sample.judge(self.scorer, prefixes, catalog, allowed, cheap, dear, batch.truth)
+            for name, values in found.items():
+                self._log_mean(f"valid/{name}", values)
+
+    def _log_ranking(self, best: Tensor, batch: TruthBatch, prefix: str, *, with_recall: bool = True) -> None:
+        found, counts = hits(best, batch.truth), (batch.truth != 0).sum(dim=1).cpu().numpy()
+        self._log_mean(f"{prefix}ndcg_at_10", ndcg(found, counts, K))
         if with_recall:
-            self._log_mean(f"{prefix}/recall_at_10", recall(hits, counts, K))
+            self._log_mean(f"{prefix}recall_at_10", recall(found, counts, K))
 
     def rank(self, batch: TruthBatch, stage: Stage) -> Tensor:
         """The best 10 unseen items of the catalog a request, by `stage`: codes int64 [R, 10]."""
         assert self._catalog is not None
-        allowed = None
-        if batch.seen.shape[1]:
-            allowed = not_seen(batch.seen, self._catalog.codes, self.scorer.items.num_codes)
-        return rank_catalog(self.scorer, batch.requests, self._catalog, allowed, K, stage=stage, cascade=self.cascade)[
-            0
-        ]
+        allowed = self._allowed(batch)
+        best, _ = rank_catalog(
+            self.scorer, batch.requests, self._catalog, allowed, K, stage=stage, cascade=self.cascade
+        )
+        return best
+
+    def _allowed(self, batch: TruthBatch) -> Tensor | None:
+        """bool [R, S], items not seen; None where nothing was."""
+        assert self._catalog is not None
+        if not batch.seen.shape[1]:
+            return None
+        return not_seen(batch.seen, self._catalog.codes, self.scorer.items.num_codes)
 
     def _log_mean(self, name: str, values: np.ndarray) -> None:
         shown = name == MONITOR

@@ -141,13 +141,11 @@ def compare(reports: Mapping[str, ra.Report]) -> pd.DataFrame:
 
 def baselines(split: ra.Split, window: str | None) -> dict[str, Baseline]:
     """Who has to be beaten; a window of time needs times."""
-    found: dict[str, Baseline] = {
+    return {
         "popularity": ra.Popularity(window=None if split.time == "order" else window),
         "item_knn": ra.ItemKNN(),
+        "transition": ra.Transition(),
     }
-    if "Transition" in ra.__all__:
-        found["transition"] = ra.Transition()
-    return found
 
 
 def titles(items: pd.DataFrame | None) -> pd.Series | None:

@@ -53,11 +53,11 @@ def test_a_folder_becomes_an_mlflow_run_with_model_and_comparison(
     assert (run.info.status, run.info.run_name) == ("FINISHED", "small")
     assert run.data.params["model.dim"] == "8"
     assert run.data.params["model.features"] == "genres,year,age,occupation"
-    for prefix in ("test", "test_popularity", "test_item_knn"):
+    for prefix in ("test", "test_popularity", "test_item_knn", "test_transition"):
         assert 0 <= run.data.metrics[f"{prefix}/ndcg_at_10"] <= 1
     kept = mlflow.artifacts.download_artifacts(f"runs:/{run.info.run_id}/comparison.json", tracking_uri=uri)
     table = json.loads(Path(kept).read_text())
-    assert pd.DataFrame(**table)["recommender"].tolist()[:3] == ["recattn", "popularity", "item_knn"]
+    assert pd.DataFrame(**table)["recommender"].tolist() == ["recattn", "popularity", "item_knn", "transition"]
     assert len(client.search_logged_models([experiment.experiment_id])) == 1
     shown = capsys.readouterr().out
     assert "time='timestamp'" in shown

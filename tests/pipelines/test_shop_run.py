@@ -71,7 +71,7 @@ def test_a_folder_becomes_an_mlflow_run_with_model_comparison_and_segments(
     assert run.info.status == "FINISHED"
     assert run.data.params["model.features"] == "categories,brand,price"
     names = table(run, "comparison.json", uri)["recommender"].tolist()
-    assert names[:3] == ["recattn", "popularity", "item_knn"]
+    assert names == ["recattn", "popularity", "item_knn", "transition"]
     assert all(0 <= run.data.metrics[f"test_{name}/ndcg_at_10"] <= 1 for name in names[1:])
 
     segments = table(run, "segments.json", uri)

@@ -89,11 +89,14 @@ def text_ids(ids: pd.Series, where: str) -> pd.Series:
     """Ids as text, whole numbers without a point.
 
     Raises:
-        DataError: Missing ids.
+        DataError: Missing ids, or numbers with a fraction.
     """
     lost = ids.isna()
     if lost.any():
         raise DataError(f"{where}: {int(lost.sum()):,} of {len(ids):,} rows have no {ids.name}. Drop them first.")
     if pd.api.types.is_float_dtype(ids.dtype):
-        ids = ids.astype("Int64")
+        broken = ids[ids % 1 != 0]
+        if len(broken):
+            raise DataError(f"{where}: {ids.name} holds numbers that are no ids ({listed(broken.head(3).tolist())}).")
+        ids = ids.astype("int64")
     return ids.astype(str).str.strip()

@@ -272,6 +272,16 @@ def test_ids_of_numbers_are_text_in_both_files(tmp_path: Path) -> None:
     assert only["item_id"].tolist() == ["3"]
 
 
+def test_missing_and_broken_ids_are_refused(tmp_path: Path) -> None:
+    log = pd.DataFrame({"user": ["u", "v"], "item": [3.0, None], "ts": SECOND})
+    log.to_parquet(tmp_path / "interactions.parquet")
+    with pytest.raises(DataError, match="1 of 2 rows have no item_id"):
+        read_shop(tmp_path)
+    log.assign(item=[3.0, 3.5]).to_parquet(tmp_path / "interactions.parquet")
+    with pytest.raises(DataError, match=r"item_id holds numbers that are no ids \(3.5\)"):
+        read_shop(tmp_path)
+
+
 def test_items_that_the_items_file_lacks_are_counted(tmp_path: Path) -> None:
     write_parquet(tmp_path)
     pd.read_parquet(tmp_path / "items.parquet").head(1).to_parquet(tmp_path / "items.parquet")

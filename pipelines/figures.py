@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 import recattn as ra
+from recattn.cli.judging import title
 from recattn.evaluation import mean_interval
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 _COLOURS = ("#2b6cb0", "#dd6b20", "#2f855a", "#805ad5", "#718096")  # the first is the model's
 _INK, _GREY, _GRID = "#2d3748", "#718096", "#e2e8f0"
+_BY = {"history": "length of history", "target": "target"}
 
 
 def comparison(reports: Mapping[str, ra.Report], metric: str, part: str) -> Figure:
@@ -42,7 +44,7 @@ def comparison(reports: Mapping[str, ra.Report], metric: str, part: str) -> Figu
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(-0.6, len(names) - 0.3)
     requests = next(iter(found.values())).requests
-    _dress(axes, f"{metric} on {requests:,} {part} requests, with 95% intervals", grid="x")
+    _dress(axes, f"{title(metric)} on {requests:,} {part} requests, with 95% intervals", grid="x")
     return figure
 
 
@@ -62,8 +64,9 @@ def segments(table: pd.DataFrame, metric: str) -> Figure:
             axes.bar([at + shift for at in range(len(rows))], rows[name], 0.8 / len(names), color=colour, label=name)
         labels = [f"{segment}\n{n:,}" for segment, n in zip(rows["segment"], rows["requests"], strict=True)]
         axes.set_xticks(range(len(rows)), labels)
-        _dress(axes, f"{metric} by {by}", grid="y")
-    figure.axes[0].legend(frameon=False, fontsize=8.5, labelcolor=_INK)
+        _dress(axes, f"{title(metric)} by {_BY[by]}", grid="y")
+    handles, labels = figure.axes[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside lower left", ncols=8, frameon=False, fontsize=8.5, labelcolor=_INK)
     return figure
 
 
@@ -71,8 +74,8 @@ def _repeated(count: int) -> list[str]:
     return [_COLOURS[number % len(_COLOURS)] for number in range(count)]
 
 
-def _dress(axes: Any, title: str, *, grid: str) -> None:
-    axes.set_title(title, fontsize=10.5, color=_INK, loc="left", pad=10)
+def _dress(axes: Any, heading: str, *, grid: str) -> None:
+    axes.set_title(heading, fontsize=10.5, color=_INK, loc="left", pad=10)
     axes.tick_params(labelsize=8.5, colors=_GREY, length=0)
     axes.grid(axis=grid, color=_GRID, linewidth=0.8)
     axes.set_axisbelow(True)

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from jsonargparse import auto_cli
 
 import recattn as ra
 from pipelines.benchmark import cells, openings, recommenders, runs
@@ -220,6 +219,8 @@ def _scratch_name(places: Places, cell: Cell, key: str, full: Mapping[str, Any])
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m pipelines.benchmark.run --data_root DIR ...`; the exit status."""
+    from jsonargparse import auto_cli  # `run` itself runs where it is not installed
+
     try:
         auto_cli(run, args=arguments, as_positional=False)
     except RecattnError as error:

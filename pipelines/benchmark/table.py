@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-from jsonargparse import auto_cli
 
 from pipelines.benchmark.cells import RESULTS, whole
 from pipelines.benchmark.figure import picture
+from pipelines.benchmark.protocols import PROTOCOLS
 from pipelines.benchmark.summary import PAIR, Found, by_model, by_segment, leads
 from recattn.errors import DataError, RecattnError
 
@@ -70,7 +70,7 @@ def markdown(models: pd.DataFrame, lead: pd.DataFrame) -> str:
     for (dataset, protocol), rows in models.groupby(PAIR, sort=False):
         first = rows.iloc[0]
         parts.append(
-            f"**{dataset}, {protocol}**: {first['part']}, {first['requests']:,} requests, "
+            f"**{dataset}, {protocol}**{legacy(protocol)}: {first['part']}, {first['requests']:,} requests, "
             f"{first['cold_share']:.1%} of the targets cold"
         )
         ablated = rows["group"] == "ablation"
@@ -81,6 +81,12 @@ def markdown(models: pd.DataFrame, lead: pd.DataFrame) -> str:
     if len(lead):
         parts += ["**recattn against the rival that is best on validation** (NDCG@10)", _leads(lead)]
     return "\n\n".join(parts) + "\n"
+
+
+def legacy(protocol: str) -> str:
+    """A warning beside the figures of a protocol that leaks."""
+    known = PROTOCOLS.get(protocol)
+    return " (legacy: train holds the future of other users)" if known is not None and known.legacy else ""
 
 
 def fill(path: Path, name: str, text: str) -> None:
@@ -131,6 +137,8 @@ def _write(path: Path, text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m pipelines.benchmark.table`; the exit status."""
+    from jsonargparse import auto_cli  # `table` itself runs where it is not installed
+
     try:
         auto_cli(table, args=arguments, as_positional=False)
     except RecattnError as error:

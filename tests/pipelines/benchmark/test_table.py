@@ -11,7 +11,7 @@ import pytest
 from pipelines.benchmark.cells import Cell, place, report, whole, write
 from pipelines.benchmark.models import MODELS
 from pipelines.benchmark.summary import Found, by_model, by_segment, leads
-from pipelines.benchmark.table import fill, main
+from pipelines.benchmark.table import fill, legacy, main
 from recattn.errors import DataError
 
 
@@ -118,6 +118,11 @@ def test_the_command_writes_table_picture_and_readme(results: Path, capsys: pyte
     assert len(pd.read_csv(results / "table.csv")) == 4
     assert main(["--results", str(results), "--readme", "null", "--by", "target"]) == 0
     assert "cold" in capsys.readouterr().out
+
+
+def test_a_protocol_that_leaks_is_called_legacy() -> None:
+    assert "future of other users" in legacy("loo")
+    assert legacy("gts-last") == ""
 
 
 def test_no_cells_and_no_marks_are_errors(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

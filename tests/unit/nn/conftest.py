@@ -45,8 +45,19 @@ def bucket(seconds: float) -> int:
     return min(31, int(math.log2(1 + max(0, seconds))))
 
 
+def turned(x: np.ndarray, place: int) -> np.ndarray:
+    """Entries e and e + half of one head, turned by place / 10,000 ** (e / half); an odd last entry stays."""
+    half = len(x) // 2
+    found = x.copy()
+    for e in range(half):
+        angle = place * 10_000.0 ** (-e / half)
+        found[e] = x[e] * math.cos(angle) - x[half + e] * math.sin(angle)
+        found[half + e] = x[e] * math.sin(angle) + x[half + e] * math.cos(angle)
+    return found
+
+
 def self_attention(x: list[np.ndarray], real: list[bool], bias: Any, w: Weights, name: str, heads: int) -> np.ndarray:
-    """Every interaction over the real ones up to itself; `bias[h][i][j]`."""
+    """Every interaction over the real ones up to itself, turned by their places; `bias[h][i][j]`, or None."""
     size = len(x[0])
     query, key, value = (w[f"{name}project.weight"][part * size : (part + 1) * size] for part in range(3))
     found = np.zeros((len(x), size))
@@ -54,13 +65,19 @@ def self_attention(x: list[np.ndarray], real: list[bool], bias: Any, w: Weights,
         of = slice(h * size // heads, (h + 1) * size // heads)
         for i in range(len(x)):
             seen = [j for j in range(i + 1) if real[j] or j == i]
-            logits = [(query[of] @ x[i]) @ (key[of] @ x[j]) / math.sqrt(size // heads) + bias[h][i][j] for j in seen]
+            asked = turned(query[of] @ x[i], i)
+            logits = [asked @ turned(key[of] @ x[j], j) / math.sqrt(size // heads) for j in seen]
+            if bias is not None:
+                logits = [logit + bias[h][i][j] for logit, j in zip(logits, seen, strict=True)]
             found[i, of] = sum(a * (value[of] @ x[j]) for a, j in zip(softmax(logits), seen, strict=True))
     return found @ w[f"{name}join.weight"].T
 
 
 def look(candidate: np.ndarray, past: list[np.ndarray], ages: Any, w: Weights, name: str, heads: int) -> np.ndarray:
-    """What a candidate finds in what a request sees: `ages[i]` = (interactions since, time since)."""
+    """What a candidate finds in what a request sees: `ages[i]` = (interactions since, time since).
+
+    Logits are q . k / sqrt(K), or, where there is a temperature, tau cos(q, k) with tau at most 20.
+    """
     size = len(candidate)
     found = np.zeros(size)
     for h in range(heads):
@@ -70,7 +87,12 @@ def look(candidate: np.ndarray, past: list[np.ndarray], ages: Any, w: Weights, n
         values = [w[f"{name}null_value"][h]] + [w[f"{name}value.weight"][of] @ state for state in past]
         slopes = w[f"{name}recency.order_slope"][h], w.get(f"{name}recency.time_slope", np.zeros(heads))[h]
         bias = [0.0] + [-slopes[0] * age - slopes[1] * time for age, time in ages]
-        logits = [query @ key / math.sqrt(size // heads) + g for key, g in zip(keys, bias, strict=True)]
+        if f"{name}log_temperature" in w:
+            tau = min(math.exp(w[f"{name}log_temperature"][h]), 20.0)
+            logits = [tau * (query @ key) / math.sqrt((query @ query) * (key @ key)) for key in keys]
+        else:
+            logits = [query @ key / math.sqrt(size // heads) for key in keys]
+        logits = [logit + g for logit, g in zip(logits, bias, strict=True)]
         found[of] = sum(a * value for a, value in zip(softmax(logits), values, strict=True))
     return found
 
@@ -105,18 +127,13 @@ def states(scorer: Scorer, item: Callable[[int], np.ndarray], batch: RequestBatc
             x[i] = x[i] + w["history.weight.weight"] @ np.array([weight if known else 0.0, known])
         x[i] = x[i] * math.sqrt(size)
     for layer in range(scorer.config.num_layers):
-        block, places = f"history.blocks.{layer}.", w[f"history.biases.{layer}.position"]
-        spans = w.get(f"history.biases.{layer}.time", np.zeros((32, heads)))
-        bias = [
-            [
-                [
-                    places[h][min(i - j, len(places[h]) - 1)] + spans[bucket(times[i] - times[j])][h]
-                    for j in range(i + 1)
-                ]
-                for i in range(len(x))
+        block, spans = f"history.blocks.{layer}.", w.get(f"history.biases.{layer}.time")
+        bias = None
+        if spans is not None and history.times is not None:
+            bias = [
+                [[spans[bucket(times[i] - times[j])][h] for j in range(i + 1)] for i in range(len(x))]
+                for h in range(heads)
             ]
-            for h in range(heads)
-        ]
         looked = self_attention(
             [norm(one, w, f"{block}norm_attention") for one in x], real, bias, w, f"{block}attention.", heads
         )
@@ -190,7 +207,8 @@ def encoder_of(fitted: FittedFeatures, size: int) -> FeatureEncoder:
 def make_scorer(scene: Any, seed: int = 0, *, plain: bool = False, **changes: Any) -> Scorer:
     """A stirred scorer in eval mode for a scene; `plain` has no attributes at all."""
     small = {"dim": 8, "num_heads": 2, "num_layers": 2, "deep_layers": 2, "max_history": 6, "use_weights": True}
-    config = ModelConfig(**(small | {"dropout": 0.3, "id_dropout": 0.3} | changes))
+    kind = {"score": "deep", "attention": "heads"}
+    config = ModelConfig(**(small | kind | {"dropout": 0.3, "id_dropout": 0.3} | changes))
     items = ItemEncoder(
         torch.from_numpy(scene.table.id_row).long(),
         None if plain else as_tensors(scene.table.features),
@@ -214,6 +232,7 @@ def loops() -> SimpleNamespace:
     """The formulas in loops."""
     return SimpleNamespace(
         weights_of=weights_of,
+        turned=turned,
         self_attention=self_attention,
         look=look,
         attributes=attributes,

@@ -10,7 +10,15 @@ import pytest
 import torch
 from torch import Tensor
 
-from recattn.nn.attention import Keys, SelfAttention, TargetAttention, View, split_heads
+from recattn.nn.attention import (
+    BoundedTargetAttention,
+    Keys,
+    SelfAttention,
+    TargetAttention,
+    View,
+    rotated,
+    split_heads,
+)
 
 MASK = torch.tensor([[True, True, True, True, False], [True, False, True, True, True], [False] * 5])
 
@@ -21,12 +29,12 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 
 @pytest.fixture
 def itself(stirred: Callable[..., Any]) -> SelfAttention:
-    return stirred(SelfAttention(6, 2, dropout=0.5)).double().eval()
+    return stirred(SelfAttention(6, 2)).double().eval()
 
 
-@pytest.fixture
-def target(stirred: Callable[..., Any]) -> TargetAttention:
-    return stirred(TargetAttention(6, 2, timed=True)).double().eval()
+@pytest.fixture(params=[TargetAttention, BoundedTargetAttention])
+def target(request: pytest.FixtureRequest, stirred: Callable[..., Any]) -> TargetAttention:
+    return stirred(request.param(6, 2, timed=True)).double().eval()
 
 
 def view(mask: Tensor = MASK, rows: tuple[int, ...] = (0, 1, 2)) -> View:
@@ -49,13 +57,13 @@ def test_self_attention_is_a_softmax_over_the_real_interactions_up_to_each(
 ) -> None:
     itself = stirred(SelfAttention(6, 2)).double().train(training)
     mask = MASK if lengths is None else torch.arange(5) < torch.tensor(lengths)[:, None]
-    x, bias = random(3, 5, 6), random(3, 2, 5, 5, seed=1)
-    got = itself(x, mask, bias).detach().numpy()
-    for b in range(3):
-        wanted = loops.self_attention(
-            list(x[b].numpy()), mask[b].tolist(), bias[b].tolist(), loops.weights_of(itself), "", 2
-        )
-        np.testing.assert_allclose(got[b][mask[b]], wanted[mask[b]], atol=1e-12)
+    x = random(3, 5, 6)
+    for bias in (random(3, 2, 5, 5, seed=1), None):
+        got = itself(x, mask, bias).detach().numpy()
+        for b in range(3):
+            own = None if bias is None else bias[b].tolist()
+            wanted = loops.self_attention(list(x[b].numpy()), mask[b].tolist(), own, loops.weights_of(itself), "", 2)
+            np.testing.assert_allclose(got[b][mask[b]], wanted[mask[b]], atol=1e-12)
 
 
 def test_histories_may_share_a_bias(itself: SelfAttention) -> None:
@@ -65,21 +73,25 @@ def test_histories_may_share_a_bias(itself: SelfAttention) -> None:
 
 
 @pytest.mark.parametrize("training", [False, True])
-def test_an_interaction_does_not_look_at_later_ones(training: bool, stirred: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("bias", [random(1, 2, 5, 5, seed=1), None], ids=["bias", "no bias"])
+def test_an_interaction_does_not_look_at_later_ones(
+    bias: Tensor | None, training: bool, stirred: Callable[..., Any]
+) -> None:
     itself = stirred(SelfAttention(6, 2)).double().train(training)
-    x, bias = random(1, 5, 6), random(1, 2, 5, 5, seed=1)
+    x = random(1, 5, 6)
     other = torch.cat([x[:, :3], random(1, 2, 6, seed=7)], dim=1)
     mask = torch.ones(1, 5, dtype=torch.bool)
     torch.testing.assert_close(itself(other, mask, bias)[:, :3], itself(x, mask, bias)[:, :3])
 
 
 @pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize("bias", [random(1, 2, 5, 5, seed=1), None], ids=["bias", "no bias"])
 @pytest.mark.parametrize("mask", [[True, False, True, False, True], [True, True, True, False, False]])
 def test_an_interaction_does_not_look_at_masked_ones(
-    mask: list[bool], training: bool, stirred: Callable[..., Any]
+    mask: list[bool], bias: Tensor | None, training: bool, stirred: Callable[..., Any]
 ) -> None:
     itself = stirred(SelfAttention(6, 2)).double().train(training)
-    x, bias, real = random(1, 5, 6), random(1, 2, 5, 5, seed=1), torch.tensor([mask])
+    x, real = random(1, 5, 6), torch.tensor([mask])
     other = torch.where(real[..., None], x, 99.0)
     torch.testing.assert_close(itself(other, real, bias)[real], itself(x, real, bias)[real])
 
@@ -101,12 +113,64 @@ def test_a_place_that_sees_nothing_real_gives_no_nan_and_no_nan_gradient(
     assert all(weight.grad.isfinite().all() for weight in itself.parameters() if weight.grad is not None)
 
 
-def test_attention_weights_are_dropped_only_while_training(itself: SelfAttention) -> None:
-    x, bias = random(1, 5, 6), random(1, 2, 5, 5)
-    assert torch.equal(itself(x, MASK[:1], bias), itself(x, MASK[:1], bias))
-    itself.train()
-    torch.manual_seed(0)
-    assert not torch.equal(itself(x, MASK[:1], bias), itself(x, MASK[:1], bias))
+def test_training_and_serving_attend_alike(itself: SelfAttention) -> None:
+    x, bias = random(3, 5, 6), random(3, 2, 5, 5)
+    for one in (bias, None):
+        served, trained = itself.eval()(x, MASK, one), itself.train()(x, MASK, one)
+        torch.testing.assert_close(trained, served, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
+def test_pairs_of_entries_are_turned_by_place_times_frequency(size: int, loops: Any) -> None:
+    x = random(2, 3, 300, size)
+    got = rotated(x)
+    assert got.shape == x.shape
+    for place in (0, 1, 17, 299):
+        np.testing.assert_allclose(got[1, 2, place], loops.turned(x[1, 2, place].numpy(), place), atol=1e-12)
+    torch.testing.assert_close(got.norm(dim=-1), x.norm(dim=-1))
+    torch.testing.assert_close(rotated(x.float()), got.float(), rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 7])
+def test_turned_logits_depend_on_distance_only(size: int) -> None:
+    query, key = (random(size, seed=seed).expand(1, 1, 9, -1) for seed in (1, 2))
+    logits = (rotated(query) @ rotated(key).transpose(2, 3))[0, 0]
+    for distance in range(-8, 9):
+        along = logits.diagonal(distance)
+        torch.testing.assert_close(along, along[:1].expand_as(along), rtol=0, atol=1e-12)
+    firsts = torch.cat([logits[0], logits[1:, 0]])
+    assert len(set(firsts.numpy().round(9).tolist())) == 17
+
+
+def test_heads_of_an_odd_width_attend(stirred: Callable[..., Any], loops: Any) -> None:
+    itself = stirred(SelfAttention(10, 2)).double()
+    x, mask = random(1, 4, 10), torch.ones(1, 4, dtype=torch.bool)
+    wanted = loops.self_attention(list(x[0].numpy()), [True] * 4, None, loops.weights_of(itself), "", 2)
+    np.testing.assert_allclose(itself(x, mask).detach()[0], wanted, atol=1e-12)
+
+
+def test_bounded_logits_are_cosines_times_a_temperature_that_stops_at_the_bound(stirred: Callable[..., Any]) -> None:
+    bounded = stirred(BoundedTargetAttention(6, 2, timed=True)).double()
+    with torch.no_grad():
+        bounded.log_temperature.copy_(torch.tensor([0.7, 9.0]))
+    keys = bounded.keys(1e3 * random(3, 5, 6)).keys_BHTK
+    torch.testing.assert_close(keys.norm(dim=-1), torch.ones(3, 2, 6).double())
+    queries = bounded.queries(1e-3 * random(4, 6, seed=1))
+    tau = torch.tensor([0.7, np.log(20.0)]).double().exp()
+    torch.testing.assert_close(queries.norm(dim=-1), tau[None, :, None].expand(1, 2, 4), rtol=1e-6, atol=0)
+    assert float((queries @ keys.transpose(2, 3)).detach().abs().max()) <= bounded.BOUND * (1 + 1e-6)
+
+
+def test_a_state_of_zeros_gives_no_nan_under_a_bound(stirred: Callable[..., Any]) -> None:
+    bounded = stirred(BoundedTargetAttention(6, 2, timed=False)).double()
+    states, candidates = torch.zeros(1, 5, 6).double().requires_grad_(), torch.zeros(2, 6).double().requires_grad_()
+    seen = View(torch.tensor([0]), MASK[:1], torch.zeros(1, 5).double(), None)
+    found = bounded(candidates, bounded.keys(states), seen)
+    found.sum().backward()
+    assert found.isfinite().all()
+    for given in (states, candidates):
+        assert given.grad is not None
+        assert given.grad.isfinite().all()
 
 
 def test_target_attention_is_a_softmax_over_what_is_seen_and_the_null_key(target: TargetAttention, loops: Any) -> None:
@@ -167,8 +231,9 @@ def test_a_candidate_finds_the_same_whatever_stands_beside_it(target: TargetAtte
 
 
 @pytest.mark.parametrize("slope", [1e6, -1e6, 1e30])
-def test_huge_slopes_give_no_nan(slope: float, stirred: Callable[..., Any]) -> None:
-    target = stirred(TargetAttention(6, 2, timed=True))
+@pytest.mark.parametrize("kind", [TargetAttention, BoundedTargetAttention])
+def test_huge_slopes_give_no_nan(kind: Any, slope: float, stirred: Callable[..., Any]) -> None:
+    target = stirred(kind(6, 2, timed=True))
     with torch.no_grad():
         target.recency.order_slope.fill_(slope)
         target.recency.time_slope.fill_(slope)
@@ -196,5 +261,8 @@ def test_fully_masked_requests_give_no_nan_gradient(target: TargetAttention) -> 
 def test_keys_hold_the_null_pair_first(target: TargetAttention) -> None:
     keys: Keys = target.keys(random(3, 5, 6))
     assert keys.keys_BHTK.shape == keys.values_BHTK.shape == (3, 2, 6, 3)
-    assert torch.equal(keys.keys_BHTK[1, :, 0], target.null_key)
+    null = target.null_key
+    if isinstance(target, BoundedTargetAttention):
+        null = null / null.norm(dim=-1, keepdim=True)
+    torch.testing.assert_close(keys.keys_BHTK[1, :, 0], null, rtol=0, atol=1e-15)
     assert torch.equal(keys.values_BHTK[1, :, 0], target.null_value)

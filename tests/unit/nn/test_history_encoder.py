@@ -39,7 +39,7 @@ def states(encoder: HistoryEncoder, batch: HistoryBatch) -> Tensor:
 def build(stirred: Callable[..., Any]) -> Callable[..., HistoryEncoder]:
     def make(num_layers: int = 2, **changes: Any) -> HistoryEncoder:
         options = {"timed": True, "num_behaviours": 3, "weighted": True, "dropout": 0.3} | changes
-        return stirred(HistoryEncoder(8, 2, num_layers, 3, **options)).double().eval()
+        return stirred(HistoryEncoder(8, 2, num_layers, **options)).double().eval()
 
     return make
 

@@ -18,7 +18,7 @@ from recattn.dataset.negatives import NegativeSampler
 from recattn.dataset.requests import Requests, make_requests
 from recattn.dataset.windows import Windows, make_windows
 from recattn.nn import Scorer, window_losses
-from recattn.nn.window_loss import hard_items, head_loss, retrieval_loss, window_prefixes
+from recattn.nn.window_loss import hard_items, head_loss, total_loss, window_prefixes
 
 EVERYWHERE = TrainConfig(head_positions=99, num_negatives=9, head_gradient=1.0)
 
@@ -156,7 +156,7 @@ def test_the_retrieval_loss_is_the_mean_cross_entropy_over_the_items_that_count(
     logits = request_scores(scene, scorer, same_requests(scene, windows, "exclude"), codes, "retrieval").double()
     targets = batch.targets[batch.targets > 0]
     wanted = -logits.log_softmax(dim=1)[torch.arange(len(targets)), targets - 1].mean()
-    got = retrieval_loss(scorer, batch, scorer.encode(batch.history), EVERYWHERE)
+    got = window_losses(scorer, batch, EVERYWHERE)["retrieval"]
     assert float(got.detach()) == pytest.approx(float(wanted), rel=1e-5)
 
 
@@ -181,7 +181,7 @@ def test_sampled_retrieval_losses_compare_each_target_to_the_negatives_that_are_
         negative.extend((-torch.nn.functional.logsigmoid(-values)).tolist())
     assert len(negative) < len(logits) * len(batch.candidates)
     mean = sum(wanted) / len(wanted) if loss == "sampled_softmax" else sum(positive) / len(positive) + np.mean(negative)
-    got = retrieval_loss(scorer, batch, scorer.encode(batch.history), dataclasses.replace(EVERYWHERE, loss=loss))
+    got = window_losses(scorer, batch, dataclasses.replace(EVERYWHERE, loss=loss))["retrieval"]
     assert float(got.detach()) == pytest.approx(float(mean), rel=1e-5)
 
 
@@ -241,9 +241,8 @@ def test_positions_without_a_target_have_no_loss(scene: Any, build_scorer: Calla
     batch = batch_of(scene, scorer.config, windows)
     kept = batch.targets.clone()
     kept[:, ::2] = 0
-    states = scorer.encode(batch.history)
     part = batch._replace(targets=kept)
-    loss = retrieval_loss(scorer, part, states, EVERYWHERE)
+    loss = window_losses(scorer, part, EVERYWHERE)["retrieval"]
     logits = window_scores(scorer, part, scorer.items.catalog(), "retrieval").double()
     wanted = -logits.log_softmax(dim=1)[torch.arange(len(logits)), kept[kept > 0] - 1].mean()
     assert float(loss.detach()) == pytest.approx(float(wanted), rel=1e-5)
@@ -262,16 +261,28 @@ def test_the_loss_of_a_batch_is_the_mean_over_the_positions_of_its_windows(
         window_losses(scorer, batch_of(scene, scorer.config, windows, [row])._replace(**negatives), EVERYWHERE)
         for row in range(len(windows))
     ]
-    for name in ("retrieval", "head"):
+    assert list(whole) == ["retrieval", "attention", "deep"]
+    for name in whole:
         mean = sum(float(part[name].detach()) * count for part, count in zip(parts, counts, strict=True)) / counts.sum()
         assert float(whole[name].detach()) == pytest.approx(mean, rel=1e-5)
 
 
-def test_a_retrieval_scorer_has_one_loss(scene: Any, build_scorer: Callable[..., Scorer]) -> None:
-    scorer = build_scorer(scene, score="retrieval")
-    assert list(window_losses(scorer, batch_of(scene, scorer.config, windows_of(scene, scorer)), EVERYWHERE)) == [
-        "retrieval"
-    ]
+def test_each_score_has_a_loss_of_its_own(scene: Any, build_scorer: Callable[..., Scorer]) -> None:
+    def names(stage: Any) -> list[str]:
+        scorer = build_scorer(scene, score=stage)
+        return list(window_losses(scorer, batch_of(scene, scorer.config, windows_of(scene, scorer)), EVERYWHERE))
+
+    assert names("retrieval") == ["retrieval"]
+    assert names("attention") == ["retrieval", "attention"]
+
+
+def test_the_total_is_the_weighted_sum_of_the_losses() -> None:
+    losses = {"retrieval": torch.tensor(1.0), "attention": torch.tensor(10.0), "deep": torch.tensor(100.0)}
+    train = TrainConfig(attention_weight=0.3, head_weight=0.07)
+    assert float(total_loss(losses, train)) == pytest.approx(1 + 3 + 7)
+    assert float(total_loss({"retrieval": torch.tensor(4.0)}, train)) == 4
+    del losses["deep"]
+    assert float(total_loss(losses, TrainConfig())) == pytest.approx(1 + 10 * TrainConfig().attention_weight)
 
 
 @pytest.mark.parametrize("loss", ["softmax", "sampled_softmax", "bce"])
@@ -292,7 +303,7 @@ def test_first_interactions_without_history_give_no_nan_gradient(
 def test_every_weight_of_the_model_is_trained(scene: Any, build_scorer: Callable[..., Scorer]) -> None:
     scorer = build_scorer(scene, dropout=0.0)
     losses = window_losses(scorer, batch_of(scene, scorer.config, windows_of(scene, scorer)), EVERYWHERE)
-    (losses["retrieval"] + losses["head"]).backward()
+    total_loss(losses, EVERYWHERE).backward()
     idle = [name for name, weight in scorer.named_parameters() if weight.grad is None or not weight.grad.any()]
     assert idle == []
 
@@ -304,7 +315,7 @@ def test_a_masked_interaction_of_a_window_changes_no_loss(scene: Any, build_scor
     mask[:, 1], other[:, 1] = False, 13
     histories = [batch.history._replace(mask=mask, items=items) for items in (batch.history.items, other)]
     one, two = (window_losses(scorer, batch._replace(history=history), EVERYWHERE) for history in histories)
-    for name in ("retrieval", "head"):
+    for name in ("retrieval", "attention", "deep"):
         assert float(one[name].detach()) == pytest.approx(float(two[name].detach()), rel=1e-5)
 
 
@@ -314,11 +325,17 @@ def test_a_head_that_does_not_teach_the_encoder_learns_on_states_without_dropout
     scorer = build_scorer(scene, score="attention", dropout=0.5)
     batch = batch_of(scene, scorer.config, windows_of(scene, scorer))
     own = dataclasses.replace(EVERYWHERE, head_gradient=0.0)
-    still = float(window_losses(scorer.eval(), batch, own)["head"].detach())
-    assert float(window_losses(scorer.train(), batch, own)["head"].detach()) == pytest.approx(still, rel=1e-6)
+
+    def loss(train: TrainConfig) -> float:
+        return float(head_loss(scorer, batch, scorer.encode(batch.history), train).detach())
+
+    scorer.eval()
+    still = loss(own)
+    scorer.train()
+    assert loss(own) == pytest.approx(still, rel=1e-6)
     assert scorer.history.training
     assert scorer.items.training
-    assert float(window_losses(scorer, batch, EVERYWHERE)["head"].detach()) != pytest.approx(still, rel=1e-3)
+    assert loss(EVERYWHERE) != pytest.approx(still, rel=1e-3)
 
 
 def test_hard_items_are_the_best_of_those_that_count_without_the_target(

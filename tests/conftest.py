@@ -75,14 +75,15 @@ def make_world() -> World:
 
 def model_config(**changes: Any) -> ModelConfig:
     """The smallest model that has every part."""
-    small = {"dim": 8, "num_heads": 2, "num_layers": 1, "deep_layers": 1, "score": "deep", "max_history": 10}
-    return ModelConfig(**(small | {"dropout": 0.1} | changes))
+    small = {"dim": 8, "num_heads": 2, "num_layers": 1, "deep_layers": 1, "score": "deep", "attention": "both"}
+    return ModelConfig(**(small | {"max_history": 10, "dropout": 0.1} | changes))
 
 
 def train_config(**changes: Any) -> TrainConfig:
     """Two epochs of three steps."""
     small = {"max_epochs": 2, "batch_size": 4, "learning_rate": 0.01, "warmup_steps": 2, "num_negatives": 6}
-    return TrainConfig(**(small | {"head_positions": 4, "valid_requests": None, "seed": 3} | changes))
+    alike = {"head_positions": 4, "valid_requests": None, "precision": "float32", "seed": 3}  # on every machine
+    return TrainConfig(**(small | alike | changes))
 
 
 FEATURES: dict[str, Any] = {

@@ -22,7 +22,8 @@ def test_each_epoch_is_told_once_with_its_own_numbers(prepared: Any, new_witness
         assert set(told) == {
             "train/loss",
             "train/retrieval_loss",
-            "train/head_loss",
+            "train/attention_loss",
+            "train/deep_loss",
             "valid/ndcg_at_10",
             "valid/recall_at_10",
             "valid/retrieval_ndcg_at_10",
@@ -32,9 +33,10 @@ def test_each_epoch_is_told_once_with_its_own_numbers(prepared: Any, new_witness
 
 def test_the_loss_is_told_as_the_sum_of_its_parts(prepared: Any, new_witness: Any) -> None:
     witness = new_witness()
-    fit_scorer(prepared(head_weight=0.25), observers=[witness])
+    fit_scorer(prepared(attention_weight=1.5, head_weight=0.25), observers=[witness])
     for _, told in witness.epochs:
-        expected = told["train/retrieval_loss"] + 0.25 * told["train/head_loss"]
+        parts = (told[f"train/{name}_loss"] for name in ("retrieval", "attention", "deep"))
+        expected = sum(weight * part for weight, part in zip((1, 1.5, 0.25), parts, strict=True))
         assert told["train/loss"] == pytest.approx(expected, rel=1e-5)
 
 

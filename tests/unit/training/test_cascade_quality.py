@@ -99,6 +99,7 @@ def stirred(data: Any) -> Any:
     """A scorer whose scores disagree."""
     torch.manual_seed(0)
     scorer = data.blueprint.build()
+    scorer.memory.fill(data.assembler.store)
     with torch.no_grad():
         for parameter in scorer.parameters():
             parameter += 0.5 * torch.randn_like(parameter)
@@ -138,7 +139,8 @@ def test_a_few_requests_at_a_time_are_scored_as_all_at_once(prepared: Any, small
     with torch.inference_mode():
         prefixes = scorer.requests(batch.requests)
         view = CatalogView.of(scorer, scorer.items.catalog())
-        at_once = scorer.score(prefixes, view.items, view.biases)
+        at_once = scorer(batch.requests)
+        assert not np.allclose(at_once, scorer.score(prefixes, view.items, view.biases)), "nothing is remembered"
         np.testing.assert_allclose(whole_scores(scorer, prefixes, view), at_once, rtol=1e-4, atol=1e-5)
-        part = scorer.score(take(prefixes, torch.tensor([2, 0])), view.items, view.biases)
+        part = whole_scores(scorer, take(prefixes, torch.tensor([2, 0])), view)
         np.testing.assert_allclose(part, at_once[[2, 0]], rtol=1e-4, atol=1e-5)

@@ -52,9 +52,9 @@ def test_the_rate_warms_up_and_then_stays(prepared: Any, quiet_trainer: Any) -> 
     np.testing.assert_allclose(watch.rates, [0.02, 0.04, 0.06, 0.08, 0.1] + 7 * [0.1], rtol=1e-6)
 
 
-def test_the_rate_falls_by_a_cosine_to_a_tenth(prepared: Any, quiet_trainer: Any) -> None:
+def test_the_rate_falls_by_a_cosine_to_a_hundredth(prepared: Any, quiet_trainer: Any) -> None:
     watch = train(prepared, quiet_trainer, learning_rate=0.1, warmup_steps=2, schedule="cosine")
-    falling = [0.01 + 0.045 * (1 + np.cos(np.pi * step / 10)) for step in range(10)]
+    falling = [0.001 + 0.0495 * (1 + np.cos(np.pi * step / 10)) for step in range(10)]
     np.testing.assert_allclose(watch.rates, [0.05, 0.1, *falling], rtol=1e-6)
 
 

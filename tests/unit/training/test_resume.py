@@ -143,7 +143,7 @@ def test_resuming_where_nothing_began_starts_anew(prepared: Callable[..., Any], 
 
 
 def test_a_fit_resumed_with_more_epochs_ends_like_a_longer_one(prepared: Callable[..., Any], tmp_path: Path) -> None:
-    long = {"valid": True, "patience": 0}
+    long = {"valid": True, "patience": 0, "schedule": "constant"}  # a cosine knows its end
     fit_scorer(prepared(**long, max_epochs=2), checkpoint_dir=tmp_path)
     resumed = fit_scorer(prepared(**long, max_epochs=4), checkpoint_dir=tmp_path, resume=True)
     whole = fit_scorer(prepared(**long, max_epochs=4))

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
 
 from recattn.config import Numeric
 from recattn.dataset import HistoryStore, Vocabulary
+from recattn.dataset.transitions import count_transitions
 from recattn.errors import ConfigError, DataError, TrainingError
 from recattn.observer import Observer
 from recattn.training import FitResult, fit_scorer, lit_scorer
@@ -138,7 +140,21 @@ def test_a_refit_takes_train_and_valid_for_the_best_number_of_epochs(
     again = small_train(**(settings | {"max_epochs": found.best_epoch + 1}))
     data = prepare_fit(everything, None, None, None, Specs(), small_model(), again)
     expected = fit_scorer(data).model.scorer.state_dict()
-    assert all(torch.equal(value, expected[name]) for name, value in found.model.scorer.state_dict().items())
+    refitted = found.model.scorer.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in refitted.items() if name != "memory.weights")
+
+
+def test_a_refit_counts_transitions_anew_and_keeps_the_weights_chosen_on_valid(run: Any, world: Any) -> None:
+    settings = {"max_epochs": 2, "learning_rate": 1e-12}
+    first, found = (run(valid=world.valid, refit=refit, train=settings) for refit in (False, True))
+    old, new = first.model.scorer.memory, found.model.scorer.memory
+    assert not torch.equal(old.weights, torch.full((2,), 0.3)), "the weights are those of a model without valid"
+    assert torch.equal(new.weights, old.weights)
+    everything = pd.concat([world.train, world.valid], ignore_index=True)
+    counted = count_transitions(HistoryStore.from_frame(everything, found.model.blueprint.table.vocabulary), steps=1)
+    np.testing.assert_array_equal(new.tables[0].items, counted.items)
+    np.testing.assert_allclose(new.tables[0].shares, counted.shares, rtol=1e-6)
+    assert new.tables[0].shares.sum() > old.tables[0].shares.sum()
 
 
 def test_a_refit_knows_the_items_of_valid(run: Any, world: Any) -> None:

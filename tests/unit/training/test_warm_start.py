@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,8 +14,10 @@ import torch
 
 from recattn.config import Categorical, Multi, Numeric
 from recattn.dataset.tables import ItemTable
+from recattn.dataset.transitions import count_transitions
 from recattn.errors import ConfigError
 from recattn.inference.model import FittedModel
+from recattn.training.fit import fit_scorer
 from recattn.training.prepare import FitData, Specs, prepare_fit
 from recattn.training.warm_start import warm_scorer
 
@@ -41,6 +45,7 @@ def known(prepare: Callable[..., FitData], world: Any) -> FittedModel:
                 weight[0] = 0  # padding
             elif ".categorical." in name or ".multi." in name:
                 weight[1] = 0  # values unseen in training
+    scorer.memory.weights.copy_(torch.tensor([0.8, 0.15]))
     return FittedModel(plan, scorer)
 
 
@@ -139,10 +144,22 @@ def test_rows_of_behaviours_follow_their_name(known: FittedModel, grown: FitData
 
 def test_all_other_weights_are_taken_over(known: FittedModel, grown: FitData) -> None:
     warm, old = warm_scorer(known, grown.blueprint).state_dict(), known.scorer.state_dict()
-    tables = ("items.ids.", "items.bias.", ".categorical.", ".multi.", "history.behaviour.")
+    tables = ("items.ids.", "items.bias.", ".categorical.", ".multi.", "history.behaviour.", "memory.tables.")
     others = [name for name in warm if not any(table in name for table in tables)]
-    assert {"items.encoder.numeric.weight", "start", "time_scale", "deep_out.weight"} <= set(others)
+    assert {"items.encoder.numeric.weight", "start", "time_scale", "deep_out.weight", "memory.weights"} <= set(others)
     assert all(torch.equal(warm[name], old[name]) for name in others)
+
+
+def test_transitions_are_counted_anew_on_the_new_log(known: FittedModel, grown: FitData) -> None:
+    known = replace(known, scorer=copy.deepcopy(known.scorer))
+    before = grown.assembler.store.recode(known.blueprint.table.vocabulary)
+    known.scorer.memory.fill(before)
+    fitted = fit_scorer(grown, scorer=warm_scorer(known, grown.blueprint)).model.scorer
+    counted = count_transitions(grown.assembler.store, steps=1)
+    np.testing.assert_array_equal(fitted.memory.tables[0].offsets, counted.offsets)
+    np.testing.assert_array_equal(fitted.memory.tables[0].items, counted.items)
+    np.testing.assert_allclose(fitted.memory.tables[0].shares, counted.shares, rtol=1e-6)
+    assert torch.equal(fitted.memory.weights, known.scorer.memory.weights)
 
 
 def test_the_known_model_is_not_changed(known: FittedModel, grown: FitData) -> None:

@@ -1,0 +1,71 @@
+"""The weights of the transition memory, chosen on validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor
+
+from recattn.batching.batch import TruthBatch
+from recattn.inference.cascade import CatalogView
+from recattn.inference.predictor import not_seen
+from recattn.nn.scorer import Scorer
+from recattn.training.cascade_quality import whole_scores
+
+GRID = (0.0, 0.15, 0.3, 0.45, 0.6, 0.8, 1.0, 1.4)
+K = 10
+CELLS = 1 << 27  # scores looked at, at most, for each pair of weights: fewer requests where the catalog is large
+
+
+@torch.inference_mode()
+def choose_weights(scorer: Scorer, batches: Iterable[TruthBatch], requests: int) -> dict[str, float]:
+    """Set the memory's weights to those of the grid with the highest NDCG@10 on validation.
+
+    The learned scores stay as they are; of equal weights the smaller win. They are the model's most expensive ones of
+    the whole catalog, computed a few requests at a time.
+
+    Args:
+        scorer: In eval mode, with a memory; changed.
+        batches: Validation requests with their answers.
+        requests: Their number.
+
+    Returns:
+        The weights by name.
+    """
+    memory = scorer.memory
+    assert memory is not None
+    codes = torch.nonzero(scorer.items.trainable).squeeze(1)
+    catalog = CatalogView.of(scorer, codes)
+    pairs = torch.cartesian_prod(*[torch.tensor(GRID, device=codes.device)] * len(memory.tables))
+    gains = torch.zeros(len(pairs), dtype=torch.float64, device=codes.device)
+    step = max(1, requests * len(codes) // CELLS)
+    for number, batch in enumerate(batches):
+        if number % step:
+            continue
+        history = batch.requests.history
+        prefixes = scorer.requests(batch.requests)._replace(remembered_RN=None)
+        scores = whole_scores(scorer, prefixes, catalog).float()
+        if batch.seen.shape[1]:
+            scores = scores.masked_fill(~not_seen(batch.seen, codes, scorer.items.num_codes), -torch.inf)
+        view = prefixes.view
+        matches = memory.matches(history.items, view.rows, view.mask, view.ages)[:, :, codes]
+        places = torch.full((scorer.items.num_codes,), -1, device=codes.device)
+        places[codes] = torch.arange(len(codes), device=codes.device)
+        for place, pair in enumerate(pairs):
+            gains[place] += _gain(scores + torch.tensordot(pair, matches, dims=1), batch.truth, places).sum()
+    best = int(gains.argmax())
+    memory.weights.copy_(pairs[best])
+    return {f"memory_weight_{place}": float(weight) for place, weight in enumerate(memory.weights)}
+
+
+def _gain(scores_RS: Tensor, truth_RM: Tensor, places: Tensor) -> Tensor:
+    """What each truth [R, M] adds to its request's NDCG@10, float64, by its rank; padding and misses add nothing."""
+    columns = places[truth_RM.clamp(min=0)]
+    known = (truth_RM > 0) & (columns >= 0)
+    own = scores_RS.gather(1, columns.clamp(min=0))
+    ranks = (scores_RS[:, None] > own[:, :, None]).sum(dim=2)
+    counted = known & (ranks < K) & (own > -torch.inf)
+    discounts = 1 / torch.log2(torch.arange(2, K + 2, device=truth_RM.device, dtype=torch.float64))
+    ideal = discounts.cumsum(0)[(truth_RM != 0).sum(dim=1).clamp(1, K) - 1]
+    return torch.where(counted, discounts[ranks.clamp(max=K - 1)], 0.0) / ideal[:, None]

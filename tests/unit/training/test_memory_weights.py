@@ -1,0 +1,202 @@
+"""Tests of the choice of the memory's weights."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from recattn.config import ModelConfig
+from recattn.dataset.split import Split
+from recattn.evaluation import NDCG, evaluate
+from recattn.nn.scorer import Scorer
+from recattn.recommender import Recommender
+from recattn.schema import read_interactions
+from recattn.training import DataModule, memory_weights
+from recattn.training.memory_weights import GRID, choose_weights
+from recattn.training.prepare import FitData, Specs, prepare_fit
+
+LONE = {"score": "attention", "attention": "transitions"}  # no learned term beside the retrieval score
+START, HOUR = 1_700_000_000, 3600
+
+
+def chosen(data: FitData, scorer: Scorer) -> list[float]:
+    """The weights chosen for a scorer on the validation of `data`."""
+    module = DataModule(data.assembler, data.blueprint.table, data.blueprint.train, data.validation)
+    batches = module.truth_batches(module.validation)
+    told = choose_weights(scorer.eval(), (batches[i] for i in range(len(batches))), len(module.validation.requests))
+    weights = scorer.memory.weights.tolist()
+    assert told == {"memory_weight_0": weights[0], "memory_weight_1": weights[1]}
+    return weights
+
+
+def log_of(items: np.ndarray) -> pd.DataFrame:
+    """One row of `items` a user, one interaction an hour."""
+    users, steps = items.shape
+    return pd.DataFrame(
+        {
+            "user_id": np.repeat([f"u{user:02}" for user in range(users)], steps),
+            "item_id": [f"i{item:02}" for item in items.ravel()],
+            "timestamp": START + HOUR * np.tile(np.arange(steps), users),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def prepare(small_model: Callable[..., ModelConfig], small_train: Callable[..., Any]) -> Callable[..., FitData]:
+    """`prepare(log, target="all", score="deep")`: the last two hours are for validation."""
+
+    def run(log: pd.DataFrame, target: str = "successive", **model: Any) -> FitData:
+        late = log["timestamp"] >= log["timestamp"].max() - HOUR
+        config, settings = small_model(**(LONE | model)), small_train(valid_target=target)
+        train, valid = (read_interactions(part) for part in (log[~late], log[late]))
+        return prepare_fit(train, valid, None, None, Specs(), config, settings)
+
+    return run
+
+
+def opinionated(data: FitData, biases: np.ndarray) -> Scorer:
+    """A scorer whose learned scores are these biases [N], whatever the history, with the transitions of train."""
+    scorer = data.blueprint.build().eval()
+    scorer.memory.fill(data.assembler.store)
+    with torch.no_grad():
+        scorer.items.ids.weight.zero_()
+        scorer.items.bias.weight[scorer.items.id_rows[1:], 0] = torch.from_numpy(biases).float()
+    return scorer
+
+
+def ndcg(data: FitData, scorer: Scorer) -> float:
+    """NDCG@10 of the scorer on the validation, by the general road."""
+    from recattn.inference.model import FittedModel
+
+    model = Recommender(data.blueprint.config)
+    model._model = FittedModel(data.blueprint, scorer)
+    store = data.validation.assembler.store
+    log = store.to_frame()
+    last = log["timestamp"] >= log["timestamp"].max() - HOUR
+    part = last.to_numpy().astype(np.int8)
+    target = data.blueprint.train.valid_target
+    split = Split(log, part, None, None, "timestamp", data.blueprint.config.ties, leaks=False)
+    found = model.recommend(split.requests("valid", target), history=log, k=10)
+    return evaluate(found, split.truth("valid", target), [NDCG(10)], seen="drop").summary["ndcg_at_10"]
+
+
+def test_where_transitions_decide_they_weigh_much(prepare: Any) -> None:
+    """A walk round 30 items; the learned scores are noise, which only a large weight drowns."""
+    walk = (7 * np.arange(25)[:, None] + np.arange(12)) % 30
+    data = prepare(log_of(walk))
+    scorer = opinionated(data, np.random.default_rng(0).normal(0, 3, 30))
+    weights = chosen(data, scorer)
+    assert sum(weights) >= 0.8
+    right = ndcg(data, scorer)
+    scorer.memory.weights.zero_()
+    assert right > 0.95
+    assert ndcg(data, scorer) < 0.4
+
+
+def test_where_transitions_are_noise_they_weigh_nothing(prepare: Any) -> None:
+    """Items are drawn by popularity alone, which the learned scores know."""
+    rng = np.random.default_rng(1)
+    shares = 0.8 ** np.arange(30)
+    draws = np.stack([rng.choice(30, 10, replace=False, p=shares / shares.sum()) for _ in range(80)])
+    data = prepare(log_of(draws))
+    known = [int(item[1:]) for item in data.blueprint.table.vocabulary.ids]
+    scorer = opinionated(data, np.log(shares[known]))
+    assert chosen(data, scorer) == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("target", ["last", "successive", "all"])
+@pytest.mark.parametrize("parts", [LONE, {"score": "deep", "attention": "both"}])
+def test_they_are_those_of_the_highest_ndcg_on_the_grid(
+    prepare: Any, monkeypatch: pytest.MonkeyPatch, target: str, parts: dict[str, Any]
+) -> None:
+    """Held against recommending and evaluating with each pair; of unequal numbers of truths, some unknown."""
+    grid = (0.0, 0.3, 1.4)
+    monkeypatch.setattr(memory_weights, "GRID", grid)
+    rng = np.random.default_rng(3)
+    items = (rng.integers(0, 40, (30, 1)) + rng.integers(1, 4, (30, 9)).cumsum(axis=1)) % 40
+    log = log_of(items)
+    late = log["timestamp"] >= log["timestamp"].max() - HOUR
+    log = log[~late | (rng.random(len(log)) < 0.8)]  # some have one truth, some none
+    log.loc[log.index[-1], "item_id"] = "unknown"
+    data = prepare(log, target, **parts)
+    scorer = opinionated(data, rng.normal(0, 2, len(data.blueprint.table) - 1))
+    if scorer.deep_out is not None:
+        torch.nn.init.normal_(scorer.deep_out.weight, generator=torch.Generator().manual_seed(0))
+    weights = chosen(data, scorer)
+    values = {}
+    for pair in itertools.product(grid, grid):
+        scorer.memory.weights.copy_(torch.tensor(pair))
+        values[pair] = ndcg(data, scorer)
+    best = max(values, key=lambda pair: (round(values[pair], 9), [-weight for weight in pair]))
+    assert weights == pytest.approx(best)
+    assert max(values.values()) > min(values.values()) + 0.05, "the weights hardly matter: the test shows little"
+
+
+def test_a_truths_worth_hangs_on_how_many_there_are(prepare: Any) -> None:
+    """NDCG, not DCG: one truth found first is worth as much as ten at the first ten places."""
+    scores = -torch.arange(12.0)[None]
+    places = torch.arange(13) - 1
+    one = memory_weights._gain(scores, torch.tensor([[1, 0, 0]]), places)
+    assert one.tolist() == [[1.0, 0.0, 0.0]]
+    ten = memory_weights._gain(scores, torch.arange(1, 11)[None], places)
+    assert float(ten.sum()) == pytest.approx(1.0)
+    missed = memory_weights._gain(scores, torch.tensor([[2, -1, 12]]), places)
+    ideal = 1 + 1 / np.log2(3) + 1 / 2
+    assert missed[0].tolist() == pytest.approx([1 / np.log2(3) / ideal, 0, 0])
+
+
+def test_what_may_not_be_recommended_takes_no_place(prepare: Any) -> None:
+    scores = torch.tensor([[-torch.inf, 3.0, 2.0, 1.0]])
+    places = torch.tensor([-1, 0, 1, 2, 3])
+    assert memory_weights._gain(scores, torch.tensor([[1]]), places).tolist() == [[0.0]]
+    assert memory_weights._gain(scores, torch.tensor([[2]]), places).tolist() == [[1.0]]
+
+
+def test_the_learned_weights_stay_as_they_are(prepare: Any) -> None:
+    data = prepare(log_of((5 * np.arange(12)[:, None] + np.arange(8)) % 20))
+    scorer = opinionated(data, np.random.default_rng(0).normal(0, 3, 20))
+    before = {name: value.clone() for name, value in scorer.state_dict().items()}
+    chosen(data, scorer)
+    after = scorer.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items() if name != "memory.weights")
+    assert not torch.equal(after["memory.weights"], before["memory.weights"])
+
+
+def test_the_weights_a_model_has_do_not_sway_the_choice(prepare: Any) -> None:
+    data = prepare(log_of((5 * np.arange(12)[:, None] + np.arange(8)) % 20))
+    found = []
+    for start in (0.0, 5.0):
+        scorer = opinionated(data, np.random.default_rng(0).normal(0, 3, 20))
+        scorer.memory.weights.fill_(start)
+        found.append(chosen(data, scorer))
+    assert found[0] == found[1]
+
+
+def test_a_large_catalog_is_judged_by_fewer_requests(prepare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = prepare(log_of((5 * np.arange(24)[:, None] + np.arange(8)) % 20))
+    scorer = opinionated(data, np.zeros(20))
+    asked = []
+    real = scorer.requests
+    monkeypatch.setattr(scorer, "requests", lambda *named: asked.append(1) or real(*named))
+    chosen(data, scorer)
+    every = len(asked)
+    monkeypatch.setattr(memory_weights, "CELLS", len(data.validation.requests) * 20 // 3)
+    asked.clear()
+    chosen(data, scorer)
+    assert every == 12
+    assert len(asked) == 4
+
+
+def test_a_fit_with_validation_ends_with_chosen_weights(world: Any, small_model: Any, small_train: Any) -> None:
+    model = Recommender(small_model(**LONE), small_train(max_epochs=1)).fit(world.train, valid=world.valid)
+    weights = model.scorer.memory.weights.tolist()
+    assert all(any(abs(weight - one) < 1e-6 for one in GRID) for weight in weights)
+    assert sum(weights) > 0, "a walk round a circle is what the memory knows best"
+    again = Recommender(small_model(**LONE), small_train(max_epochs=1)).fit(world.train, valid=world.valid)
+    assert again.scorer.memory.weights.tolist() == weights

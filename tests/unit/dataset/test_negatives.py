@@ -86,3 +86,65 @@ def test_nothing_to_draw_is_refused() -> None:
 def test_an_impossible_power_is_refused(power: float) -> None:
     with pytest.raises(ConfigError, match=f"negatives_power must be at least 0, got {power}"):
         NegativeSampler(COUNTS, power)
+
+
+def test_a_sample_is_distinct_ascending_and_a_function_of_the_seed() -> None:
+    counts = np.arange(200) % 17
+    sampler = NegativeSampler(counts, 1.0)
+    codes, log_chance = sampler.sample(50, np.random.default_rng(3))
+    assert codes.dtype == np.int64
+    assert log_chance.dtype == np.float32
+    assert 25 < len(codes) < 50
+    assert (np.diff(codes) > 0).all()
+    assert codes[0] >= 1
+    assert codes[-1] <= 199
+    again = sampler.sample(50, np.random.default_rng(3))
+    assert np.array_equal(codes, again[0])
+    assert np.array_equal(log_chance, again[1])
+    assert set(codes) == set(sampler.draw(50, np.random.default_rng(3)))
+
+
+@pytest.mark.parametrize(("most", "power"), [(1, 1.0), (3, 1.0), (3, 0.0), (5, 0.5), (6, 2.0)])
+def test_the_chance_of_an_item_is_how_often_samples_have_it(most: int, power: float) -> None:
+    counts, seeds = np.array([0, 0, 3, 8, 0, 20, 1, 5]), 6_000
+    sampler = NegativeSampler(counts, power, allowed=np.arange(8) != 6)
+    seen, told = np.zeros(8), np.full(8, np.nan)
+    for seed in range(seeds):
+        codes, log_chance = sampler.sample(most, np.random.default_rng(seed))
+        assert len(codes) <= most or most >= 6
+        seen[codes] += 1
+        told[codes] = np.exp(log_chance)
+    assert seen[0] == seen[6] == 0
+    weights = np.where(np.arange(8) % 6 > 0, (counts + 1.0) ** power, 0)
+    share = weights / weights.sum()
+    chance = np.ones(8) * (share > 0) if most >= 6 else 1 - (1 - share) ** most
+    np.testing.assert_allclose(told[share > 0], chance[share > 0], rtol=1e-5)
+    np.testing.assert_allclose(seen / seeds, chance, atol=4 * 0.5 / np.sqrt(seeds))
+
+
+def test_a_weight_of_one_over_the_chance_estimates_the_sum_over_the_catalog() -> None:
+    values = np.array([0, 5.0, 1, 0.5, 7, 2, 3, 9])
+    sampler = NegativeSampler(np.array([0, 0, 3, 8, 0, 20, 1, 5]), 0.5)
+    sums = []
+    for seed in range(4_000):
+        codes, log_chance = sampler.sample(4, np.random.default_rng(seed))
+        sums.append((values[codes] / np.exp(log_chance)).sum())
+    assert np.mean(sums) == pytest.approx(values.sum(), abs=4 * np.std(sums) / np.sqrt(len(sums)))
+
+
+@pytest.mark.parametrize("most", [4, 5, 1000])
+def test_a_catalog_no_larger_than_the_sample_is_taken_whole_with_chance_1(most: int) -> None:
+    codes, log_chance = NegativeSampler(COUNTS, 3.0).sample(most, np.random.default_rng(0))
+    assert codes.tolist() == [1, 2, 3, 4]
+    assert log_chance.tolist() == [0, 0, 0, 0]
+    allowed = NegativeSampler(COUNTS, 3.0, allowed=np.array([True, True, False, True, False]))
+    assert allowed.sample(most, np.random.default_rng(0))[0].tolist() == [1, 3]
+
+
+def test_items_of_hardly_any_chance_have_a_finite_log_of_it() -> None:
+    sampler = NegativeSampler(np.array([0, 10**9, 10**9, 0, 0]), 1.0)
+    for seed in range(200):
+        codes, log_chance = sampler.sample(3, np.random.default_rng(seed))
+        assert np.isfinite(log_chance).all()
+        assert (log_chance <= 0).all()
+        assert codes.max() <= 4

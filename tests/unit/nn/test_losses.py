@@ -88,6 +88,51 @@ def test_large_logits_neither_overflow_nor_vanish() -> None:
     assert weight.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("chunk", [3, 256])
+def test_under_autocast_products_are_bfloat16_and_sums_float32(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "CHUNK", chunk)
+    targets = torch.randint(50, (40,), generator=torch.Generator().manual_seed(3))
+    ours = [
+        random(40, 16).requires_grad_(),
+        random(50, 16, seed=1).requires_grad_(),
+        random(50, seed=2).requires_grad_(),
+    ]
+    theirs = [tensor.detach().double().requires_grad_() for tensor in ours]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = full_softmax_loss(*ours, targets)
+        assert losses.product_dtype(torch.device("cpu")) == torch.bfloat16
+    wanted = torch.nn.functional.cross_entropy(theirs[0] @ theirs[1].T + theirs[2], targets)
+    assert loss.dtype == torch.float32
+    assert float(loss.detach()) == pytest.approx(float(wanted.detach()), rel=1e-2)
+    assert float(loss.detach()) != pytest.approx(float(wanted.detach()), rel=1e-6)
+    loss.backward()
+    wanted.backward()
+    for one, other in zip(ours, theirs, strict=True):
+        assert one.grad is not None
+        assert other.grad is not None
+        assert one.grad.dtype == torch.float32
+        assert float((one.grad - other.grad).norm()) <= 0.02 * float(other.grad.norm())
+
+
+def test_float16_autocast_leaves_the_products_in_float32() -> None:
+    x, items, biases, targets = inputs()
+    with torch.autocast("cpu", dtype=torch.float16):
+        half = full_softmax_loss(x, items, biases, targets)
+    assert float(half) == float(full_softmax_loss(x, items, biases, targets))
+
+
+def test_an_item_left_out_stays_out_in_bfloat16() -> None:
+    x, items, biases, targets = inputs()
+    weight = items.clone().requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        loss = full_softmax_loss(x * 50, weight, biases.index_fill(0, torch.tensor([3, 4]), -torch.inf), targets % 3)
+    loss.backward()
+    assert loss.isfinite()
+    assert weight.grad is not None
+    assert not weight.grad[3:].any()
+    assert weight.grad.isfinite().all()
+
+
 def test_no_positions_have_no_loss_and_no_gradient() -> None:
     x, items, biases, targets = inputs()
     weight = items.clone().requires_grad_()

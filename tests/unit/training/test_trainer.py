@@ -12,8 +12,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import torch
 
-from recattn.training.trainer import interruptible, make_trainer, quiet_lightning, quiet_parts
+from recattn.training.trainer import bf16_wanted, interruptible, make_trainer, quiet_lightning, quiet_parts
 
 
 def test_a_trainer_of_ours_logs_nothing_and_writes_nothing(small_train: Callable[..., Any], tmp_path: Path) -> None:
@@ -31,6 +32,53 @@ def test_validation_comes_as_often_as_asked_and_at_least_once(
 ) -> None:
     trainer = make_trainer(small_train(max_epochs=epochs, valid_every=every), tmp_path)
     assert trainer.check_val_every_n_epoch == expected
+
+
+@pytest.fixture
+def device(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """`device(cuda=None, mps=False, amx=False)`: what the machine seems to have; `cuda` says whether it has bf16."""
+
+    def pretend(*, cuda: bool | None = None, mps: bool = False, amx: bool = False) -> None:
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda is not None)
+        monkeypatch.setattr(
+            torch.cuda, "is_bf16_supported", lambda including_emulation=True: cuda or including_emulation
+        )
+        monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+        monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"amx_bf16": amx, "avx2": True}, raising=False)
+
+    return pretend
+
+
+def test_bfloat16_is_wanted_where_the_device_has_units_for_it(
+    small_train: Callable[..., Any], device: Callable[..., None]
+) -> None:
+    auto = small_train(precision="auto")
+    for has, wanted in (
+        ({}, False),
+        ({"amx": True}, True),
+        ({"mps": True, "amx": True}, False),
+        ({"cuda": True}, True),
+        ({"cuda": False, "amx": True}, False),  # emulated only
+    ):
+        device(**has)
+        assert bf16_wanted(auto) is wanted, has
+        assert bf16_wanted(small_train(precision="bf16"))
+        assert not bf16_wanted(small_train(precision="float32"))
+
+
+def test_a_torch_that_does_not_tell_capabilities_trains_in_float32(
+    small_train: Callable[..., Any], device: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    device()
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not bf16_wanted(small_train(precision="auto"))
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("bf16", "bf16-mixed"), ("float32", "32-true")])
+def test_the_trainer_has_the_precision_asked_for(
+    small_train: Callable[..., Any], tmp_path: Path, precision: str, expected: str
+) -> None:
+    assert make_trainer(small_train(precision=precision), tmp_path).precision == expected
 
 
 def test_lightning_is_quiet_for_a_while_only() -> None:

@@ -335,12 +335,23 @@ def test_head_positions_reach_every_target_in_time(scene: Any) -> None:
     assert drawn == set(map(tuple, torch.nonzero(batch.targets).tolist()))
 
 
-def test_negatives_are_shared_and_come_with_their_expected_counts(scene: Any) -> None:
+def test_negatives_are_shared_distinct_and_come_with_the_log_of_their_chance(scene: Any) -> None:
     batch = windows_batch(scene.assembler(CONFIG), make_windows(scene.store, 4))
-    assert batch.candidates.shape == (6,)
-    assert bool((batch.candidates > 0).all())
-    expected = np.log(6) + SAMPLER.log_prob(batch.candidates.numpy())
-    np.testing.assert_allclose(batch.candidate_log_counts, expected, rtol=1e-6)
+    codes = batch.candidates.tolist()
+    assert 1 < len(codes) <= 6
+    assert codes == sorted(set(codes))
+    assert codes[0] > 0
+    share = np.exp(SAMPLER.log_prob(batch.candidates.numpy()).astype(np.float64))
+    np.testing.assert_allclose(np.exp(batch.candidate_log_counts.numpy()), 1 - (1 - share) ** 6, rtol=1e-5)
+    assert batch.candidates.dtype == torch.int64
+    assert batch.candidate_log_counts.dtype == torch.float32
+
+
+def test_a_small_catalog_is_its_own_sample(scene: Any) -> None:
+    train = TrainConfig(num_negatives=14)
+    batch = windows_batch(scene.assembler(CONFIG), make_windows(scene.store, 4), train)
+    assert batch.candidates.tolist() == np.flatnonzero(np.isfinite(SAMPLER.log_prob(np.arange(15)))).tolist()
+    assert not batch.candidate_log_counts.any()
 
 
 def test_a_window_batch_is_a_pure_function_of_rows_and_generator(scene: Any) -> None:

@@ -119,7 +119,7 @@ def judged(best: torch.Tensor, whole: torch.Tensor, truth: torch.Tensor, full: n
 def picture(table: pd.DataFrame, path: Path, title: str) -> None:
     """Recall and loss over the items kept, and quality over the time of a request."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import ScalarFormatter
+    from matplotlib.ticker import LogLocator, NullLocator, StrMethodFormatter
 
     ink, accent, muted = "#1f2d3d", "#d1495b", "#8d99ae"
     figure = Figure(figsize=(10, 4.2), dpi=150, layout="constrained")
@@ -127,7 +127,7 @@ def picture(table: pd.DataFrame, path: Path, title: str) -> None:
     left.plot(table["kept"], table["recall"], "o-", color=ink, label="truths kept by retrieval")
     left.plot(table["kept"], table["overlap"], "o-", color=accent, label="exhaustive top 20 still listed")
     left.set(xscale="log", xlabel="items kept by the retrieval score (last: all)", ylabel="share", ylim=(0, 1.05))
-    left.legend(frameon=False, loc="lower right")
+    left.legend(frameon=False, loc="best")
     right.axhline(table[f"ndcg_at_{K}"].iloc[-1], color=muted, linestyle="--", linewidth=1)
     right.plot(table["ms"], table[f"ndcg_at_{K}"], "o-", color=ink)
     for row in table.itertuples():
@@ -136,12 +136,14 @@ def picture(table: pd.DataFrame, path: Path, title: str) -> None:
         right.annotate(name, (row.ms, getattr(row, f"ndcg_at_{K}")), textcoords="offset points", xytext=place,
                        ha="center", fontsize=8, color=ink)  # fmt: skip
     right.set(xscale="log", xlabel="milliseconds a request", ylabel=f"NDCG@{K}")
-    right.margins(x=0.12, y=0.25)
-    right.xaxis.set_major_formatter(ScalarFormatter())
-    right.xaxis.set_minor_formatter(ScalarFormatter())
-    right.tick_params(axis="x", which="minor", labelsize=7)
-    left.xaxis.set_major_formatter(ScalarFormatter())
+    right.margins(x=0.12)
+    right.set_ylim(0, 1.3 * max(table[f"ndcg_at_{K}"].max(), 1e-6))
+    right.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    left.set_xticks(table["kept"])
+    left.tick_params(axis="x", labelsize=8)
     for axes in (left, right):
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.spines[["top", "right"]].set_visible(False)
         axes.grid(alpha=0.2)
     figure.suptitle(title, color=ink, fontsize=11)

@@ -36,6 +36,7 @@ def measure(spec: dict[str, Any]) -> dict[str, Any]:
             enable_model_summary=False,
             enable_checkpointing=False,
             callbacks=[Clock()],
+            **spec["row"]["train"],
             **settings,
         )
 

@@ -40,7 +40,7 @@ class Row:
     Attributes:
         name: What the table calls it.
         model: Overrides of `SHAPE`, keys of `ModelConfig`; for a peer, overrides of its own settings.
-        train: Keys of `TrainConfig`.
+        train: Keys of `TrainConfig`; for a peer, of its trainer.
         last: Most recent interactions of a user to train on; None takes all.
         peer: `rectools`, or None for ours.
     """
@@ -53,22 +53,30 @@ class Row:
 
     def configs(self, seed: int, max_epochs: int) -> tuple[ModelConfig, TrainConfig]:
         """The settings of one of our rows; ConfigError where this version does not know a key."""
-        train = {"seed": seed, "max_epochs": max_epochs, "patience": 0} | dict(self.train)
+        train = {"seed": seed, "max_epochs": max_epochs, "schedule": "constant", "patience": 0} | dict(self.train)
         return from_dict(ModelConfig, SHAPE | dict(self.model)), from_dict(TrainConfig, train)
 
 
 PEER = Row("RecTools SASRec", RECTOOLS, peer="rectools")
+RETRIEVAL = {"score": "retrieval"}
+MEMORY = {"score": "attention", "attention": "transitions"}
+LINEAR = {"score": "attention", "attention": "heads"}
+DEEP = {"score": "deep", "attention": "heads"}
+EXACT, HALF = {"precision": "float32"}, {"precision": "bf16"}
 ROWS = (
-    Row("retrieval", {"score": "retrieval"}),
-    Row("linear attention", {"score": "attention"}),
-    Row("deep attention", {"score": "deep"}),
-    Row("retrieval, last 201", {"score": "retrieval"}, last=201),
-    Row("linear attention, last 201", {"score": "attention"}, last=201),
-    Row("deep attention, last 201", {"score": "deep"}, last=201),
-    Row("retrieval, bf16", {"score": "retrieval"}, {"precision": "bf16"}),
-    Row("linear attention, bf16", {"score": "attention"}, {"precision": "bf16"}),
-    Row("deep attention, bf16", {"score": "deep"}, {"precision": "bf16"}),
+    Row("retrieval", RETRIEVAL, EXACT),
+    Row("transition memory", MEMORY, EXACT),
+    Row("linear attention", LINEAR, EXACT),
+    Row("deep attention", DEEP, EXACT),
+    Row("retrieval, last 201", RETRIEVAL, EXACT, last=201),
+    Row("linear attention, last 201", LINEAR, EXACT, last=201),
+    Row("deep attention, last 201", DEEP, EXACT, last=201),
+    Row("retrieval, bf16", RETRIEVAL, HALF),
+    Row("linear attention, bf16", LINEAR, HALF),
+    Row("deep attention, bf16", DEEP, HALF),
+    Row("retrieval, bf16, last 201", RETRIEVAL, HALF, last=201),
     PEER,
+    Row("RecTools SASRec, bf16", RECTOOLS, {"precision": "bf16-mixed"}, peer="rectools"),
 )
 
 

@@ -60,7 +60,7 @@ def _check_types(config: Any) -> None:
         fits = isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool))
         fits = fits or (wanted is float and isinstance(value, int) and not isinstance(value, bool))
         fits = fits or (value is None and "None" in hint)
-        if not fits or (wanted is float and math.isinf(value)):
+        if not fits or (wanted is float and value is not None and math.isinf(value)):
             raise ConfigError(
                 f"{type(config).__name__}.{field.name} must be {'a finite number' if wanted is float else hint}, "
                 f"got {value!r} ({type(value).__name__})."
@@ -93,9 +93,14 @@ class ModelConfig:
         num_heads: Heads of every attention; must divide `dim`.
         num_layers: Causal self-attention blocks of the history encoder; 0 reads raw item embeddings.
         deep_layers: Target-attention layers of the deep score.
-        score: The most expensive score the model has: `retrieval`, `attention` (adds the linear head) or `deep`.
+        score: The most expensive score the model has: `retrieval`, `attention` or `deep`.
+        attention: What the attention score adds to the retrieval score: `transitions` (what followed the last
+            interactions in train), `heads` (the linear attention head) or `both`.
+        matching: How a head weighs interactions for a candidate: `cosine` of query and key, `mlp` of both (DIN), or
+            `uniform`, all alike.
+        keys: What a head sees of an interaction: the encoder's `states`, or the embeddings of `items` as they are.
         max_history: Most recent interactions a request sees.
-        dropout: Rate on embeddings, attention weights and feed-forward outputs.
+        dropout: Rate on embeddings, block outputs and within the feed-forward.
         id_dropout: Rate at which an item's id row is replaced by the shared cold row while training.
         time: `timestamp` (seconds, ages count) or `order` (the order is all that is known).
         ties: `exclude`: interactions of one moment are not each other's history; `order`: they are, in order.
@@ -104,13 +109,16 @@ class ModelConfig:
         use_weights: Whether the `weight` (a rating, an amount) of a past interaction is part of its key.
     """
 
-    dim: int = 64
+    dim: int = 128
     num_heads: int = 2
     num_layers: int = 2
     deep_layers: int = 1
-    score: Stage = "deep"
+    score: Stage = "attention"
+    attention: Literal["transitions", "heads", "both"] = "transitions"
+    matching: Literal["cosine", "uniform", "mlp"] = "cosine"
+    keys: Literal["states", "items"] = "states"
     max_history: int = 200
-    dropout: float = 0.2
+    dropout: float = 0.3
     id_dropout: float = 0.0
     time: Time = "timestamp"
     ties: Ties = "exclude"
@@ -125,6 +133,9 @@ class ModelConfig:
         _one_of(
             self,
             score=STAGES,
+            attention=("transitions", "heads", "both"),
+            matching=("cosine", "uniform", "mlp"),
+            keys=("states", "items"),
             time=("timestamp", "order"),
             ties=("exclude", "order"),
             request_time=("hidden", "given"),
@@ -145,15 +156,21 @@ class TrainConfig:
         learning_rate: Peak rate of AdamW.
         weight_decay: Decoupled decay of matrices; embeddings, biases and norms have none.
         warmup_steps: Steps of linear warm-up.
-        schedule: `constant` or `cosine` (to a tenth of the peak over `max_epochs`) after the warm-up.
+        schedule: `constant` or `cosine` (to a hundredth of the peak over `max_epochs`) after the warm-up.
+        precision: Of matrix products in training: `float32`, `bf16` (weights and sums stay float32), or `auto`: `bf16`
+            where the device has units for it.
         clip_norm: Largest norm of the gradient; 0 clips nothing.
         loss: Loss of the retrieval score: `softmax` (full catalog), `sampled_softmax` (logQ-corrected) or `bce`.
-        num_negatives: Shared negatives a step for sampled losses and for the attention scores.
+        num_negatives: Shared negatives a step for sampled losses and for the attention scores; the whole catalog where
+            that is smaller.
+        attention_weight: Weight of the attention score's loss beside the retrieval loss.
         negatives_power: Negatives are drawn by popularity to this power; 0 is uniform.
-        hard_negatives: Items of the highest retrieval score that the attention scores learn to tell from the target.
-        head_positions: Positions a window on which the attention and deep scores are trained.
-        head_weight: Weight of their loss beside the retrieval loss.
+        hard_negatives: Items of the highest retrieval score that the deep score learns to tell from the target.
+        head_positions: Positions a window on which the deep score is trained.
+        head_weight: Weight of its loss beside the retrieval loss.
         head_gradient: Share of that loss's gradient that reaches what it has in common with the retrieval score.
+        half_life: Days before the end of train after which an interaction counts half, as a target of a softmax loss
+            and as a transition; None, or data without times, lets all count alike.
         window_overlap: Share of `max_history` that neighbouring windows of one long history have in common.
         valid_target: Validation requests: every held-out interaction (`successive`), a user's `last`, or `all` at
             once, asked for before the first.
@@ -163,20 +180,23 @@ class TrainConfig:
         seed: Everything random follows from it.
     """
 
-    max_epochs: int = 30
+    max_epochs: int = 20
     batch_size: int = 32
-    learning_rate: float = 1e-3
+    learning_rate: float = 2e-3
     weight_decay: float = 0.0
     warmup_steps: int = 100
-    schedule: Literal["constant", "cosine"] = "constant"
+    schedule: Literal["constant", "cosine"] = "cosine"
+    precision: Literal["auto", "float32", "bf16"] = "auto"
     clip_norm: float = 1.0
     loss: Literal["softmax", "sampled_softmax", "bce"] = "softmax"
-    num_negatives: int = 128
+    num_negatives: int = 512
+    attention_weight: float = 2.0
     negatives_power: float = 0.5
     hard_negatives: int = 64
     head_positions: int = 4
     head_weight: float = 0.5
     head_gradient: float = 0.0
+    half_life: float | None = None
     window_overlap: float = 0.5
     valid_target: Literal["last", "successive", "all"] = "successive"
     valid_requests: int | None = 2000
@@ -198,6 +218,7 @@ class TrainConfig:
             negatives_power=0,
             head_positions=1,
             head_weight=0,
+            attention_weight=0,
             head_gradient=0,
             valid_requests=1,
             valid_every=1,
@@ -205,11 +226,14 @@ class TrainConfig:
             seed=0,
         )
         _rates(self, "window_overlap")
+        if self.half_life is not None and not self.half_life > 0:
+            raise ConfigError(f"TrainConfig.half_life must be positive, got {self.half_life!r}.")
         if not self.learning_rate > 0:
             raise ConfigError(f"TrainConfig.learning_rate must be positive, got {self.learning_rate!r}.")
         _one_of(
             self,
             schedule=("constant", "cosine"),
+            precision=("auto", "float32", "bf16"),
             loss=("softmax", "sampled_softmax", "bce"),
             valid_target=("last", "successive", "all"),
         )

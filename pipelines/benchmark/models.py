@@ -58,6 +58,7 @@ SPACE = {
 }
 WINDOWS = ("1D", "3D", "7D", "14D", "30D", "90D", "180D", "365D")
 RETRIEVAL = {"model.score": "retrieval"}
+HEADS = {"model.score": "attention", "model.attention": "heads"}
 
 
 def _ablation(name: str, **more: Any) -> Model:
@@ -118,15 +119,22 @@ MODELS = {
                 "batch_size": (64, 128, 256),
             },
         ),
+        # DIN's attention in our trainer, in place of dot products
+        Model("din_mlp", "rival", "recattn", HEADS | {"model.matching": "mlp"}, SPACE),
         # ours
         Model("recattn", "ours", "recattn", space=SPACE),
-        Model("recattn_attention", "ours", "recattn", {"model.score": "attention"}, SPACE, like="recattn"),
         Model("recattn_features", "ours", "recattn", {"model.id_dropout": 0.1}, SPACE, like="recattn", features=True),
         # ablations: the same as ours but for one thing
-        _ablation("retrieval_only", settings=RETRIEVAL),
+        _ablation("no_transitions", settings=RETRIEVAL),
+        _ablation("heads_too", settings={"model.attention": "both"}),
+        _ablation("heads_only", settings=HEADS),
+        _ablation("heads_whole_catalog", settings=HEADS | {"train.num_negatives": 1_000_000}),
+        _ablation("uniform_pooling", settings=HEADS | {"model.matching": "uniform"}),
+        _ablation("raw_keys", settings=HEADS | {"model.keys": "items"}),
+        _ablation("deep_too", settings={"model.score": "deep"}),
         _ablation("no_self_attention", settings={"model.num_layers": 0}),
-        _ablation("no_hard_negatives", settings={"train.hard_negatives": 0}),
         _ablation("one_head", settings={"model.num_heads": 1}),
+        _ablation("float32", settings={"train.precision": "float32"}),
         _ablation("no_behaviours", settings={"model.use_events": False}, needs="events"),
         _ablation("shuffled_histories", shuffled=True),
     )

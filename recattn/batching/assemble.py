@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from recattn.dataset.history import HistoryStore
 from recattn.dataset.negatives import NegativeSampler
 from recattn.dataset.requests import Requests, gather_ranges, search_sorted
 from recattn.dataset.tables import UserTable
+from recattn.dataset.transitions import recency_weights
 from recattn.dataset.windows import Windows
 
 
@@ -72,14 +74,17 @@ class Assembler:
             seconds = self._query_times(firsts, firsts + ends, given)
             assert seconds is not None
             query_times = torch.from_numpy(_pad(seconds.numpy(), offsets[:-1], offsets[1:])[0])
+        weights = None
+        if train.half_life is not None and self.store.times is not None:
+            weights = torch.from_numpy(_pad(self._recency(train.half_life)[flat], offsets[:-1], offsets[1:])[0])
         head_rows, head_positions = _sample_positions(np.where(real, targets, 0), train.head_positions, rng)
-        negatives = sampler.draw(train.num_negatives, rng)
-        log_counts = sampler.log_prob(negatives) + np.log(train.num_negatives)
+        negatives, log_counts = sampler.sample(train.num_negatives, rng)
         return WindowBatch(
             history=inputs,
             targets=torch.from_numpy(np.where(real, targets, 0).astype(np.int64)),
             prefix_ends=torch.from_numpy(prefix_ends.astype(np.int64)),
             query_times=query_times,
+            target_weights=weights,
             head_rows=torch.from_numpy(head_rows),
             head_positions=torch.from_numpy(head_positions),
             candidates=torch.from_numpy(negatives.astype(np.int64)),
@@ -87,6 +92,18 @@ class Assembler:
             user=self._user_features(self.store.users[windows.users[rows]]),
             context=self._window_context(flat, offsets, targets.shape),
         )
+
+    def _recency(self, half_life: float) -> np.ndarray:
+        """Weights of all interactions as targets, float32 [R], of mean 1; computed once a half-life."""
+        if half_life not in self._recencies:
+            assert self.store.times is not None
+            weights = recency_weights(self.store.times, half_life)
+            self._recencies[half_life] = weights / weights.mean()
+        return self._recencies[half_life]
+
+    @cached_property
+    def _recencies(self) -> dict[float, np.ndarray]:
+        return {}
 
     def truths(self, requests: Requests, truth: np.ndarray, offsets: np.ndarray, *, exclude_seen: bool) -> TruthBatch:
         """Requests, what they have seen, and their answers `truth[offsets[x]:offsets[x + 1]]` (codes)."""

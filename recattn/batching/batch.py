@@ -44,10 +44,11 @@ class WindowBatch(NamedTuple):
     targets: Tensor  # int64 [B, P], 0 = no loss here
     prefix_ends: Tensor  # int64 [B, P], in 0..T
     query_times: Tensor | None  # int64 [B, P]
-    head_rows: Tensor  # int64 [R] window of each position on which the attention scores are trained
+    target_weights: Tensor | None  # float32 [B, P], mean 1 over all targets of train; None: all count alike
+    head_rows: Tensor  # int64 [R] window of each position on which the deep score is trained
     head_positions: Tensor  # int64 [R]
-    candidates: Tensor  # int64 [S] negatives shared by the whole batch
-    candidate_log_counts: Tensor  # float32 [S] log of how often each was expected among the S draws
+    candidates: Tensor  # int64 [S] distinct negatives shared by the whole batch
+    candidate_log_counts: Tensor  # float32 [S] log of the chance that each is among them
     user: FeatureBatch | None  # B rows
     context: FeatureBatch | None  # B * P rows
 

@@ -41,7 +41,7 @@ FEATURES: list[dict[str, Any]] = [
     {"kind": "numeric", "column": "price", "log": True},
 ]
 THREADS = 1  # the matrices are small; more threads only wait for each other on a busy machine
-RUNS: dict[str, Stage] = {"retrieval only": "retrieval", "target attention": "deep"}
+RUNS: dict[str, Stage] = {"retrieval only": "retrieval", "target attention": "attention"}
 
 K = 10
 HEADLINE = NDCG(K).name

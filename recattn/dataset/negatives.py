@@ -52,3 +52,15 @@ class NegativeSampler:
         in S draws is S times this chance.
         """
         return self._log_prob[np.asarray(codes)]
+
+    def sample(self, most: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The distinct codes int64 [S] among `most` draws, ascending, and log of the chance float32 [S] each had to be.
+
+        All items that may be drawn, with chance 1, where these are no more than `most`.
+        """
+        allowed = np.flatnonzero(np.isfinite(self._log_prob))
+        if len(allowed) <= most:
+            return allowed, np.zeros(len(allowed), np.float32)
+        codes = np.unique(self.draw(most, rng))
+        chance = -np.expm1(most * np.log1p(-np.exp(self._log_prob[codes].astype(np.float64))))
+        return codes, np.log(chance).astype(np.float32)

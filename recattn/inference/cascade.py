@@ -78,11 +78,13 @@ def rank_catalog(
     scores = catalog_scores(scorer, prefixes, catalog, allowed, "retrieval" if staged else stage)
     if not staged:
         return best_items(scores, catalog, k)
+    scores = scorer.with_memory(scores, prefixes, catalog.codes)  # as cheap as the first score
     columns = None
     for name, keep in cascade.passes(stage):
         chosen, kept = top_k(scores, max(keep, k))
         columns = chosen if columns is None else columns.gather(1, chosen)
         scores = scorer.score(prefixes, catalog.items[columns], catalog.biases[columns], name)
+        scores = scorer.with_memory(scores, prefixes, catalog.codes[columns])
         scores = scores.masked_fill(kept == -torch.inf, -torch.inf)
     assert columns is not None
     columns, by_code = columns.sort(dim=1)
@@ -94,6 +96,8 @@ def catalog_scores(
 ) -> Tensor:
     """Scores [R, S] of the whole catalog; -inf where an item is not allowed."""
     scores = scorer.score(prefixes, catalog.items, catalog.biases, stage)
+    if stage != "retrieval":
+        scores = scorer.with_memory(scores, prefixes, catalog.codes)
     return scores if allowed is None else scores.masked_fill(~allowed, -torch.inf)
 
 

@@ -133,7 +133,8 @@ class Predictor:
         config = self.scorer.config
         lengths = np.minimum(lengths, config.max_history)
         history = lengths * (16 * config.dim + 2 * config.num_heads * lengths)
-        floats = np.maximum(8 * config.dim * counts + history, 1)
+        remembered = 0 if self.scorer.memory is None else 6 * len(self.table)
+        floats = np.maximum(8 * config.dim * counts + history + remembered, 1)
         order = np.argsort(floats, kind="stable")
         start = 0
         while start < len(order):

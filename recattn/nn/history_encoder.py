@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from recattn.batching.batch import HistoryBatch
 from recattn.nn.attention import SelfAttention
-from recattn.nn.bias import TIME_BUCKETS, RelativeBias, time_bucket
+from recattn.nn.bias import TIME_BUCKETS, TimeBias, time_bucket
 from recattn.nn.dropout import Dropout
 
 
@@ -24,18 +24,18 @@ class Block(nn.Module):
     def __init__(self, dim: int, num_heads: int, *, dropout: float) -> None:
         super().__init__()
         self.norm_attention = nn.LayerNorm(dim)
-        self.attention = SelfAttention(dim, num_heads, dropout=dropout)
+        self.attention = SelfAttention(dim, num_heads)
         self.norm_feed_forward = nn.LayerNorm(dim)
         self.feed_forward = FeedForward(dim, dropout=dropout)
         self.dropout = Dropout(dropout)
 
-    def forward(self, x_BTD: Tensor, mask_BT: Tensor, bias_BHTT: Tensor) -> Tensor:
+    def forward(self, x_BTD: Tensor, mask_BT: Tensor, bias_BHTT: Tensor | None) -> Tensor:
         x_BTD = x_BTD + self.dropout(self.attention(self.norm_attention(x_BTD), mask_BT, bias_BHTT))
         return x_BTD + self.dropout(self.feed_forward(self.norm_feed_forward(x_BTD)))
 
 
 class HistoryEncoder(nn.Module):
-    """States h_i that see the interactions <= i (SASRec, arXiv 1808.09781, with relative instead of absolute places).
+    """States h_i that see the interactions <= i (SASRec, arXiv 1808.09781, with rotary instead of absolute places).
 
     An input x_i is made of its item, behaviour, weight and the gap to interaction i - 1: of nothing that depends on
     the request, so that one x_i serves every prefix.
@@ -44,11 +44,10 @@ class HistoryEncoder(nn.Module):
         dim: D.
         num_heads: H.
         num_layers: Blocks; 0 returns the inputs, normalised.
-        max_history: Distances from here on share a bias.
         timed: Whether times are known.
         num_behaviours: Kinds of behaviour, without the code 0; 0 leaves them out.
         weighted: Whether interactions have weights.
-        dropout: Rate on inputs, attention weights and block outputs.
+        dropout: Rate on inputs, block outputs and within the feed-forward.
     """
 
     def __init__(
@@ -56,7 +55,6 @@ class HistoryEncoder(nn.Module):
         dim: int,
         num_heads: int,
         num_layers: int,
-        max_history: int,
         *,
         timed: bool,
         num_behaviours: int = 0,
@@ -71,7 +69,7 @@ class HistoryEncoder(nn.Module):
             if table is not None:
                 nn.init.normal_(table.weight, std=0.02)
         self.blocks = nn.ModuleList(Block(dim, num_heads, dropout=dropout) for _ in range(num_layers))
-        self.biases = nn.ModuleList(RelativeBias(num_heads, max_history, timed=timed) for _ in range(num_layers))
+        self.biases = nn.ModuleList(TimeBias(num_heads) for _ in range(num_layers if timed else 0))
         self.dropout = Dropout(dropout)
         self.norm = nn.LayerNorm(dim)
         self.scale = dim**0.5
@@ -88,6 +86,7 @@ class HistoryEncoder(nn.Module):
             known = ~history.weights.isnan()
             x_BTD = x_BTD + self.weight(torch.stack([history.weights.nan_to_num(), known.float()], dim=-1))
         x_BTD = self.dropout(x_BTD * self.scale)
-        for block, bias in zip(self.blocks, self.biases, strict=True):
-            x_BTD = block(x_BTD, history.mask, bias(x_BTD.shape[1], history.times))
+        for layer, block in enumerate(self.blocks):
+            bias = self.biases[layer](history.times) if len(self.biases) and history.times is not None else None
+            x_BTD = block(x_BTD, history.mask, bias)
         return self.norm(x_BTD)

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from recattn.batching.batch import FeatureBatch, HistoryBatch, RequestBatch
 from recattn.config import STAGES, ModelConfig, Stage
-from recattn.nn.attention import Keys, TargetAttention, View
+from recattn.nn.attention import MATCHINGS, Keys, TargetAttention, View
 from recattn.nn.history_encoder import FeedForward, HistoryEncoder
 from recattn.nn.item_encoder import FeatureEncoder, ItemEncoder
+from recattn.nn.transition_memory import TransitionMemory
 
 
 class DeepLayer(nn.Module):
@@ -43,13 +44,15 @@ class Prefixes(NamedTuple):
     extra_RD: Tensor | None  # user and context
     attention_keys: Keys | None
     deep_keys: tuple[Keys, ...]
+    remembered_RN: Tensor | None  # the term of the transition memory for all codes 0..N
 
 
 class Scorer(nn.Module):
     """Retrieval, attention and deep score: each is the one before plus a term.
 
     - retrieval: s_t . e_c + b_c
-    - attention: + sum over heads of attn_ch . (U_h Norm e_c)
+    - attention: + sum over heads of attn_ch . (U_h Norm e_c), where it has heads
+      + what the candidate finds in the transition memory, where it has one
     - deep: + w . r^m, r^0 = e_c + user and context, r^l by `DeepLayer`
 
     No score depends on the other candidates. U and w start at zero, so that training starts from the retrieval score.
@@ -82,16 +85,19 @@ class Scorer(nn.Module):
             dim,
             heads,
             config.num_layers,
-            config.max_history,
             timed=timed,
             num_behaviours=num_behaviours if config.use_events else 0,
             weighted=config.use_weights,
             dropout=config.dropout,
         )
         self.start = nn.Parameter(torch.zeros(dim))
+        self.key_norm = nn.LayerNorm(dim) if config.keys == "items" and config.score != "retrieval" else None
         self.attention = self.attention_out = None
-        if config.score != "retrieval":
-            self.attention = TargetAttention(dim, heads, timed=timed)
+        self.memory = None
+        if config.score != "retrieval" and config.attention != "heads":
+            self.memory = TransitionMemory(items.num_codes)
+        if config.score != "retrieval" and config.attention != "transitions":
+            self.attention = MATCHINGS[config.matching](dim, heads, timed=timed)
             self.attention_norm = nn.LayerNorm(dim)
             self.attention_out = nn.Linear(dim, dim, bias=False)
             nn.init.zeros_(self.attention_out.weight)
@@ -107,11 +113,16 @@ class Scorer(nn.Module):
         prefixes = self.requests(batch, stage)
         codes = self.items.catalog() if batch.candidates is None else batch.candidates
         scores = self.score(prefixes, self.items(codes), self.items.biases(codes), stage)
+        scores = self.with_memory(scores, prefixes, codes)
         return scores if batch.candidate_mask is None else scores.masked_fill(~batch.candidate_mask, -torch.inf)
 
     def encode(self, history: HistoryBatch) -> Tensor:
         """States [B, T, D] of B histories."""
         return self.history(self.items(history.items), history)
+
+    def key_inputs(self, history: HistoryBatch, states_BTD: Tensor) -> Tensor:
+        """What target attention sees of B histories [B, T, D]: their states, or their items as they are."""
+        return states_BTD if self.key_norm is None else self.key_norm(self.items(history.items))
 
     def requests(self, batch: RequestBatch, stage: Stage | None = None) -> Prefixes:
         """One request a history: it sees all of it."""
@@ -149,12 +160,16 @@ class Scorer(nn.Module):
             seconds = (query_times[:, None] - history.times[rows]).clamp(min=0)
             time_ages = seconds.float() / self.time_scale * mask
         depth = STAGES.index(stage or self.config.score)
+        inputs = self.key_inputs(history, states_BTD)
         return Prefixes(
             view=View(rows, mask, ages, time_ages),
             states_RD=self.states_at(states_BTD, rows, mask, extra_RD),
             extra_RD=extra_RD,
-            attention_keys=self.attention.keys(states_BTD) if self.attention is not None and depth >= 1 else None,
-            deep_keys=tuple(layer.keys(states_BTD) for layer in self._deep_layers()) if depth >= 2 else (),
+            attention_keys=self.attention.keys(inputs) if self.attention is not None and depth >= 1 else None,
+            deep_keys=tuple(layer.keys(inputs) for layer in self._deep_layers()) if depth >= 2 else (),
+            remembered_RN=self.memory(history.items, rows, mask, ages)
+            if self.memory is not None and depth >= 1
+            else None,
         )
 
     def states_at(self, states_BTD: Tensor, rows: Tensor, mask_RT: Tensor, extra_RD: Tensor | None) -> Tensor:
@@ -164,13 +179,32 @@ class Scorer(nn.Module):
         states = torch.where((last > 0)[:, None], states_BTD[rows, (last - 1).clamp(min=0)], self.start)
         return states if extra_RD is None else states + extra_RD
 
+    def states_along(
+        self, states_BTD: Tensor, mask_BT: Tensor, ends_BP: Tensor, extra_BPD: Tensor | None = None
+    ) -> Tensor:
+        """s_t [B, P, D] at positions that see the first `ends_BP` interactions, as `states_at` has it."""
+        places = torch.arange(1, mask_BT.shape[1] + 1, device=mask_BT.device)
+        last_BT = (mask_BT * places).cummax(dim=1).values
+        last_BP = torch.nn.functional.pad(last_BT, (1, 0)).gather(1, ends_BP)
+        index = (last_BP - 1).clamp(min=0)[..., None].expand(-1, -1, states_BTD.shape[2])
+        states = torch.where((last_BP > 0)[..., None], states_BTD.gather(1, index), self.start)
+        return states if extra_BPD is None else states + extra_BPD
+
     def score(self, prefixes: Prefixes, items: Tensor, biases: Tensor, stage: Stage | None = None) -> Tensor:
-        """Scores [R, S] of candidates with embeddings [S, D] (shared) or [R, S, D] and biases [S] or [R, S]."""
+        """Learned scores [R, S] of candidates with embeddings [S, D] (shared) or [R, S, D], biases [S] or [R, S]."""
         stage = stage or self.config.score
         scores = self.retrieval(prefixes.states_RD, items, biases)
-        if stage != "retrieval":
+        if stage != "retrieval" and self.attention is not None:
             scores = scores + self.attention_term(prefixes, items)
         return scores + self.deep_term(prefixes, items) if stage == "deep" else scores
+
+    @staticmethod
+    def with_memory(scores: Tensor, prefixes: Prefixes, codes: Tensor) -> Tensor:
+        """Scores [R, S] plus the term of the transition memory, if there is one; codes [S] (shared) or [R, S]."""
+        found = prefixes.remembered_RN
+        if found is None:
+            return scores
+        return scores + (found[:, codes] if codes.dim() == 1 else found.gather(1, codes))
 
     @staticmethod
     def retrieval(states_RD: Tensor, items: Tensor, biases: Tensor) -> Tensor:

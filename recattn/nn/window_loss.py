@@ -10,39 +10,49 @@ from torch import Tensor
 
 from recattn.batching.batch import WindowBatch
 from recattn.config import Stage, TrainConfig
+from recattn.nn.attention import BoundedTargetAttention
 from recattn.nn.losses import bce_loss, full_softmax_loss, sampled_softmax_loss
+from recattn.nn.prefix_loss import attention_loss
 from recattn.nn.scorer import Prefixes, Scorer
 
 
 def window_losses(scorer: Scorer, batch: WindowBatch, train: TrainConfig) -> dict[str, Tensor]:
-    """Losses by name: `retrieval` on every target, and `head` (the full score) on the batch's head positions.
+    """Losses by name, each score its own, so that the cheaper ones rank well by themselves.
 
-    The retrieval score has its own loss, so that it retrieves well by itself. Both are means over positions.
+    `retrieval` and `attention` on every target, `deep` on the batch's head positions. All are means over positions.
     """
     states_BTD = scorer.encode(batch.history)
-    losses = {"retrieval": retrieval_loss(scorer, batch, states_BTD, train)}
-    if scorer.attention is not None and len(batch.head_rows):
-        losses["head"] = head_loss(scorer, batch, states_BTD, train)
+    states_BPD = scorer.states_along(states_BTD, batch.history.mask, batch.prefix_ends, _extra_along(scorer, batch))
+    losses = {"retrieval": retrieval_loss(scorer, batch, states_BPD, train)}
+    by_sums = isinstance(scorer.attention, BoundedTargetAttention)
+    if by_sums:
+        losses["attention"] = attention_loss(scorer, batch, states_BTD, states_BPD)
+    if (scorer.deep_out is not None or (scorer.attention is not None and not by_sums)) and len(batch.head_rows):
+        losses["deep"] = head_loss(scorer, batch, states_BTD, train)
     return losses
 
 
-def retrieval_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, train: TrainConfig) -> Tensor:
+def total_loss(losses: dict[str, Tensor], train: TrainConfig) -> Tensor:
+    """The weighted sum of `window_losses`."""
+    weights = {"retrieval": 1.0, "attention": train.attention_weight, "deep": train.head_weight}
+    return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+
+
+def retrieval_loss(scorer: Scorer, batch: WindowBatch, states_BPD: Tensor, train: TrainConfig) -> Tensor:
     """The loss of the retrieval score over all positions that have a target."""
-    rows, positions = torch.nonzero(batch.targets > 0, as_tuple=True)
-    targets, ends = batch.targets[rows, positions], batch.prefix_ends[rows, positions]
-    places = torch.arange(batch.history.items.shape[1], device=rows.device)
-    mask = batch.history.mask[rows] & (places < ends[:, None])
-    states_PD = scorer.states_at(states_BTD, rows, mask, _extra(scorer, batch, rows, positions))
+    wanted = batch.targets > 0
+    states_PD, targets = states_BPD[wanted], batch.targets[wanted]
+    weights = None if batch.target_weights is None else batch.target_weights[wanted]
     if train.loss == "softmax":
         codes = scorer.items.catalog()
         biases = scorer.items.biases(codes).masked_fill(~scorer.items.trainable[1:], -torch.inf)
-        return full_softmax_loss(states_PD, scorer.items(codes), biases, targets - 1)
+        return full_softmax_loss(states_PD, scorer.items(codes), biases, targets - 1, weights)
     target_logits = (states_PD * scorer.items(targets)).sum(dim=-1) + scorer.items.biases(targets)
     logits = scorer.retrieval(states_PD, scorer.items(batch.candidates), scorer.items.biases(batch.candidates))
     hits = batch.candidates == targets[:, None]
     if train.loss == "bce":
         return bce_loss(target_logits, logits, hits)
-    return sampled_softmax_loss(target_logits[:, None], logits, batch.candidate_log_counts, hits)
+    return sampled_softmax_loss(target_logits[:, None], logits, batch.candidate_log_counts, hits, weights)
 
 
 def head_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, train: TrainConfig) -> Tensor:
@@ -122,8 +132,14 @@ def window_prefixes(
 
 
 def _extra(scorer: Scorer, batch: WindowBatch, rows: Tensor, positions: Tensor) -> Tensor | None:
-    user = scorer.user(batch.user)[rows] if scorer.user is not None and batch.user is not None else None
+    extra = _extra_along(scorer, batch)
+    return None if extra is None else extra.expand(-1, batch.targets.shape[1], -1)[rows, positions]
+
+
+def _extra_along(scorer: Scorer, batch: WindowBatch) -> Tensor | None:
+    """User and context input [B, 1 or P, D]."""
+    user = scorer.user(batch.user)[:, None] if scorer.user is not None and batch.user is not None else None
     if scorer.context is None or batch.context is None:
         return user
-    context = scorer.context(batch.context)[rows * batch.targets.shape[1] + positions]
+    context = scorer.context(batch.context).unflatten(0, batch.targets.shape)
     return context if user is None else user + context

@@ -105,11 +105,15 @@ def whole_scores(scorer: Scorer, prefixes: Prefixes, catalog: CatalogView) -> Te
     """The model's most expensive score of every item of the catalog [R, S], a few requests at a time."""
     step = max(1, CELLS // max(len(catalog.codes), 1))
     rows = torch.arange(len(prefixes.states_RD), device=prefixes.states_RD.device)
-    return torch.cat([scorer.score(take(prefixes, part), catalog.items, catalog.biases) for part in rows.split(step)])
+    parts = (take(prefixes, part) for part in rows.split(step))
+    return torch.cat(
+        [scorer.with_memory(scorer.score(part, catalog.items, catalog.biases), part, catalog.codes) for part in parts]
+    )
 
 
 def take(prefixes: Prefixes, rows: Tensor) -> Prefixes:
     """The requests at `rows`; the histories they share stay whole."""
     view = View(*(None if part is None else part[rows] for part in prefixes.view))  # type: ignore[arg-type]
     extra = None if prefixes.extra_RD is None else prefixes.extra_RD[rows]
-    return prefixes._replace(view=view, states_RD=prefixes.states_RD[rows], extra_RD=extra)
+    remembered = None if prefixes.remembered_RN is None else prefixes.remembered_RN[rows]
+    return prefixes._replace(view=view, states_RD=prefixes.states_RD[rows], extra_RD=extra, remembered_RN=remembered)

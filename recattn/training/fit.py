@@ -25,6 +25,7 @@ from recattn.observer import Observer
 from recattn.training.callbacks import TellObservers, keepers
 from recattn.training.data_module import DataModule
 from recattn.training.lit_scorer import MONITOR, LitScorer
+from recattn.training.memory_weights import choose_weights
 from recattn.training.prepare import FitData
 from recattn.training.trainer import check_unused, interruptible, make_trainer, quiet_lightning, quiet_parts
 
@@ -73,7 +74,10 @@ def fit_scorer(
     plan = data.blueprint
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.train.seed)
-        lit = LitScorer(plan.build() if scorer is None else scorer, plan.train)
+        scorer = plan.build() if scorer is None else scorer
+        if scorer.memory is not None:
+            scorer.memory.fill(data.assembler.store, plan.train.half_life)
+        lit = LitScorer(scorer, plan.train)
         module = DataModule(data.assembler, plan.table, plan.train, data.validation)
         tell = TellObservers(observers)
         callbacks = [tell, *keepers(str(folder), plan.train, validated=data.validation is not None)]
@@ -109,6 +113,12 @@ def fit_scorer(
         best_epoch = int(state["epoch"])
     if temporary is not None:
         shutil.rmtree(folder, ignore_errors=True)
+    if data.validation is not None and lit.scorer.memory is not None:
+        lit.scorer.eval()
+        assert module.validation is not None
+        batches = module.truth_batches(module.validation)
+        chosen = choose_weights(lit.scorer, (batches[i] for i in range(len(batches))), len(module.validation.requests))
+        log.info("weights of the transition memory, chosen on validation: %s", chosen)
     if best_epoch is not None and (hint := cheaper_is_better(tell.curve, best_epoch)):
         log.warning(hint)
     return FitResult(FittedModel(plan, lit.scorer.cpu().eval()), tell.curve, best_epoch)

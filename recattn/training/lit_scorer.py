@@ -17,7 +17,7 @@ from recattn.evaluation.metrics import ndcg, recall
 from recattn.inference.cascade import Cascade, CatalogView, best_items, catalog_scores, rank_catalog
 from recattn.inference.predictor import not_seen
 from recattn.nn.scorer import Scorer
-from recattn.nn.window_loss import window_losses
+from recattn.nn.window_loss import total_loss, window_losses
 from recattn.training.cascade_quality import KEPT, CascadeSample, hits
 
 MONITOR = "valid/ndcg_at_10"
@@ -54,9 +54,7 @@ class LitScorer(L.LightningModule):
         place = [self.train_config.seed, self.current_epoch, batch_idx, self.global_rank]
         torch.manual_seed(int(np.random.SeedSequence(place).generate_state(1)[0]))
         losses = window_losses(self.scorer, batch, self.train_config)
-        loss = losses["retrieval"]
-        if "head" in losses:
-            loss = loss + self.train_config.head_weight * losses["head"]
+        loss = total_loss(losses, self.train_config)
         self._check_finite(loss, batch_idx)
         size = len(batch.targets)
         self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=size)
@@ -153,7 +151,7 @@ class LitScorer(L.LightningModule):
         for parameter in self.scorer.parameters():
             (free if parameter.dim() < 2 or parameter in embeddings else decayed).append(parameter)
         groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": free, "weight_decay": 0.0}]
-        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
+        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
         total = max(int(self.trainer.estimated_stepping_batches), config.warmup_steps + 1)
 
         def factor(step: int) -> float:
@@ -162,7 +160,7 @@ class LitScorer(L.LightningModule):
             if config.schedule == "constant":
                 return 1.0
             done = (step - config.warmup_steps) / (total - config.warmup_steps)
-            return 0.1 + 0.45 * (1 + float(np.cos(np.pi * min(done, 1.0))))
+            return 0.01 + 0.495 * (1 + float(np.cos(np.pi * min(done, 1.0))))
 
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}

@@ -77,6 +77,8 @@ class Session:
                 everything = joined(train, valid, self.config)
                 data = prepare_fit(everything, None, items, users, self.specs, self.config, settings)
                 final = self._fit(data, None if self.folder is None else self.folder / "refit", ())
+                if final.model.scorer.memory is not None and result.model.scorer.memory is not None:
+                    final.model.scorer.memory.weights.copy_(result.model.scorer.memory.weights)
                 result = FitResult(final.model, result.curve, result.best_epoch)
         except BaseException as error:
             for observer in self.observers:

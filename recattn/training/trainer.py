@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import lightning as L
+import torch
 
 from recattn.config import TrainConfig
 from recattn.errors import ConfigError
@@ -25,6 +26,7 @@ def make_trainer(settings: TrainConfig, folder: Path) -> L.Trainer:
             max_epochs=settings.max_epochs,
             accelerator="auto",
             devices=1,
+            precision="bf16-mixed" if bf16_wanted(settings) else "32-true",
             logger=False,
             enable_progress_bar=sys.stderr.isatty(),
             enable_model_summary=False,
@@ -33,6 +35,23 @@ def make_trainer(settings: TrainConfig, folder: Path) -> L.Trainer:
             check_val_every_n_epoch=min(settings.valid_every, settings.max_epochs),
             default_root_dir=str(folder),
         )
+
+
+def bf16_wanted(settings: TrainConfig) -> bool:
+    """Whether matrix products of a fit are to be done in bfloat16 on the device `make_trainer` takes."""
+    if settings.precision != "auto":
+        return settings.precision == "bf16"
+    if torch.cuda.is_available():
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if torch.backends.mps.is_available():
+        return False
+    return _multiplies_bf16()
+
+
+def _multiplies_bf16() -> bool:
+    """Whether the processor has matrix units for bfloat16."""
+    known = torch.cpu.get_capabilities() if hasattr(torch.cpu, "get_capabilities") else {}
+    return bool(known.get("amx_bf16", False))
 
 
 def check_trainer(trainer: object) -> None:

@@ -25,7 +25,11 @@ from recattn.dataset.synthetic import make_world
 
 RESULTS = Path(__file__).parent / "results" / "demo"
 BASELINES = ("popularity", "recency", "item_knn")
-MODELS: dict[str, Stage] = {"retrieval only": "retrieval", "target attention": "attention", "shuffled histories": "attention"}
+MODELS: dict[str, Stage] = {
+    "retrieval only": "retrieval",
+    "target attention": "attention",
+    "shuffled histories": "attention",
+}
 METRIC = ra.NDCG(10)
 
 

@@ -63,10 +63,9 @@ def prefix_attention(
     """The linear head over shared candidates, null pair apart."""
     assert scorer.attention is not None
     assert scorer.attention_out is not None
-    queries_HSK, readouts_HSK = (
-        scorer.attention.queries(scorer.attention_norm(items_SD))[0],
-        split_heads(scorer.attention_out(scorer.attention_norm(items_SD)), scorer.attention.num_heads)[0],
-    )
+    asked_SD = scorer.attention_norm(items_SD)
+    queries_HSK = scorer.attention.queries(asked_SD)[0]
+    readouts_HSK = split_heads(scorer.attention_out(asked_SD), scorer.attention.num_heads)[0]
     null_keys_HK, null_values_HK = keys.keys_BHTK[0, :, 0], keys.values_BHTK[0, :, 0]
     return PrefixAttention(
         queries_HSK=queries_HSK,
@@ -88,8 +87,9 @@ def own_scores(
     assert scorer.attention_out is not None
     items_BPD = scorer.items(batch.targets)
     retrieval = (states_BPD * items_BPD).sum(dim=-1) + scorer.items.biases(batch.targets)
-    queries_BHPK = scorer.attention.queries(scorer.attention_norm(items_BPD))
-    readouts_BHPK = split_heads(scorer.attention_out(scorer.attention_norm(items_BPD)), scorer.attention.num_heads)
+    asked_BPD = scorer.attention_norm(items_BPD)
+    queries_BHPK = scorer.attention.queries(asked_BPD)
+    readouts_BHPK = split_heads(scorer.attention_out(asked_BPD), scorer.attention.num_heads)
     places = torch.arange(gains_BHT.shape[2], device=gains_BHT.device)
     unseen_BPT = places >= batch.prefix_ends[:, :, None]
     bias = gains_BHT[:, :, None].masked_fill(unseen_BPT[:, None], -torch.inf)

@@ -119,7 +119,9 @@ def fit_scorer(
         batches = module.truth_batches(module.validation)
         chosen = choose_weights(lit.scorer, (batches[i] for i in range(len(batches))), len(module.validation.requests))
         log.info("weights of the transition memory, chosen on validation: %s", chosen)
-    if best_epoch is not None and (hint := cheaper_is_better(tell.curve, best_epoch)):
+        for observer in observers if trainer.is_global_zero else ():
+            observer.metrics(chosen, step=best_epoch or 0)
+    elif best_epoch is not None and (hint := cheaper_is_better(tell.curve, best_epoch)):
         log.warning(hint)
     return FitResult(FittedModel(plan, lit.scorer.cpu().eval()), tell.curve, best_epoch)
 

@@ -59,8 +59,8 @@ class FeatureEncoder(nn.Module):
 class ItemEncoder(nn.Module):
     """e_c = id embedding + attributes. Items without training events share the *cold* id row.
 
-    While training, an item's id row is replaced by the cold row at the rate `id_dropout`, so that attributes alone
-    learn to say something (cf. DropoutNet, Volkovs et al. 2017).
+    While training, an item's id row (or its bias) is replaced by the cold one at the rate `id_dropout`, so that
+    attributes alone learn to say something (cf. DropoutNet, Volkovs et al. 2017).
 
     Args:
         id_rows: int64 [N + 1], the id row of each item code; 0 is padding, 1 is cold.
@@ -68,7 +68,7 @@ class ItemEncoder(nn.Module):
         encoder: Their encoder, or None.
         dim: D.
         id_dropout: Rate of the replacement.
-        trainable: bool [N + 1], the items that count in a softmax over the catalog; all but padding by default.
+        trainable: bool [N + 1], the items that may be ranked; all but padding by default.
     """
 
     id_rows: Tensor
@@ -114,11 +114,7 @@ class ItemEncoder(nn.Module):
 
     def forward(self, codes: Tensor) -> Tensor:
         """Embeddings [..., D] of item codes [...] in 0..N."""
-        rows = self.id_rows[codes]
-        if self.training and self.id_dropout:
-            dropped = (torch.rand(rows.shape, device=rows.device) < self.id_dropout) & (rows > COLD_ROW)
-            rows = torch.where(dropped, COLD_ROW, rows)
-        embedded = self.ids(rows)
+        embedded = self.ids(self._rows(codes))
         if self.encoder is None:
             return embedded
         distinct, places = torch.unique(codes, return_inverse=True)
@@ -127,7 +123,23 @@ class ItemEncoder(nn.Module):
 
     def biases(self, codes: Tensor) -> Tensor:
         """b_c [...] of item codes [...]; cold items share one."""
-        return self.bias(self.id_rows[codes]).squeeze(-1)
+        return self.bias(self._rows(codes)).squeeze(-1)
+
+    @property
+    def targets(self) -> Tensor:
+        """bool [N + 1]: what a softmax over the catalog is about: trainable items that can be a target.
+
+        Cold items never are. As negatives in every step they would teach the cold row that nobody takes such an item.
+        """
+        return self.trainable & (self.id_rows > COLD_ROW)
+
+    def _rows(self, codes: Tensor) -> Tensor:
+        """Id rows of item codes; while training, some are replaced by the cold row."""
+        rows = self.id_rows[codes]
+        if self.training and self.id_dropout:
+            dropped = (torch.rand(rows.shape, device=rows.device) < self.id_dropout) & (rows > COLD_ROW)
+            rows = torch.where(dropped, COLD_ROW, rows)
+        return rows
 
     def catalog(self) -> Tensor:
         """Codes of all items but padding, int64 [N]."""

@@ -45,7 +45,7 @@ def retrieval_loss(scorer: Scorer, batch: WindowBatch, states_BPD: Tensor, train
     weights = None if batch.target_weights is None else batch.target_weights[wanted]
     if train.loss == "softmax":
         codes = scorer.items.catalog()
-        biases = scorer.items.biases(codes).masked_fill(~scorer.items.trainable[1:], -torch.inf)
+        biases = scorer.items.biases(codes).masked_fill(~scorer.items.targets[1:], -torch.inf)
         return full_softmax_loss(states_PD, scorer.items(codes), biases, targets - 1, weights)
     target_logits = (states_PD * scorer.items(targets)).sum(dim=-1) + scorer.items.biases(targets)
     logits = scorer.retrieval(states_PD, scorer.items(batch.candidates), scorer.items.biases(batch.candidates))

@@ -41,7 +41,7 @@ class DataModule(L.LightningDataModule):
 
     Args:
         assembler: Over the training histories.
-        table: The items; only recommendable ones are drawn as negatives.
+        table: The items; only recommendable ones with training events are drawn as negatives.
         train: How to train.
         validation: What to validate on, or None.
         num_workers: Processes that build batches; 0 builds them in this one.
@@ -62,7 +62,8 @@ class DataModule(L.LightningDataModule):
         config = assembler.config
         self.windows = make_windows(assembler.store, config.max_history, overlap=train.window_overlap, ties=config.ties)
         counts = np.bincount(assembler.store.items, minlength=len(table))
-        self.sampler = NegativeSampler(counts, train.negatives_power, allowed=table.recommendable)
+        allowed = table.recommendable & (counts > 0)  # what cannot be a target is no negative, see ItemEncoder.targets
+        self.sampler = NegativeSampler(counts, train.negatives_power, allowed=allowed)
         self._first_epoch = 0
 
     def state_dict(self) -> dict[str, int]:

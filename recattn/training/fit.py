@@ -120,7 +120,7 @@ def fit_scorer(
         chosen = choose_weights(lit.scorer, (batches[i] for i in range(len(batches))), len(module.validation.requests))
         log.info("weights of the transition memory, chosen on validation: %s", chosen)
         for observer in observers if trainer.is_global_zero else ():
-            observer.metrics(chosen, step=best_epoch or 0)
+            observer.artifact("transition_memory.json", chosen)
     elif best_epoch is not None and (hint := cheaper_is_better(tell.curve, best_epoch)):
         log.warning(hint)
     return FitResult(FittedModel(plan, lit.scorer.cpu().eval()), tell.curve, best_epoch)

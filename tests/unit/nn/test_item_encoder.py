@@ -149,3 +149,18 @@ def test_only_weights_are_in_the_state_of_a_model(items: ItemEncoder) -> None:
     names = set(items.state_dict())
     assert {"ids.weight", "bias.weight"} <= names
     assert not names & {"id_rows", "trainable", "categorical", "numeric", "multi_values_0", "multi_offsets_0"}
+
+
+def test_only_items_with_an_id_row_of_their_own_can_be_targets() -> None:
+    rows, open_ = torch.tensor([0, 1, 2, 3]), torch.tensor([False, True, True, False])
+    assert ItemEncoder(rows, None, None, 4, trainable=open_).targets.tolist() == [False, False, True, False]
+
+
+def test_biases_fall_back_on_the_cold_one_at_the_rate_of_id_dropout() -> None:
+    encoder = ItemEncoder(torch.tensor([0, 1, 2]), None, None, 4, id_dropout=0.25)
+    with torch.no_grad():
+        encoder.bias.weight.copy_(torch.tensor([[0.0], [1.0], [2.0]]))
+    codes = torch.full((4000,), 2)
+    torch.manual_seed(0)
+    assert float((encoder.train().biases(codes) == 1).float().mean()) == pytest.approx(0.25, abs=0.03)
+    assert bool((encoder.eval().biases(codes) == 2).all())

@@ -93,8 +93,8 @@ def by_model(found: Found) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def leads(found: Found, ours: str = "recattn") -> pd.DataFrame:
-    """Ours against the rival that was best on validation: one row a data set and protocol.
+def leads(found: Found, ours: str | None = None) -> pd.DataFrame:
+    """Ours (all of that group, or one) against the rival that was best on validation, by data set and protocol.
 
     `p` is Holm-corrected over the rows.
     """
@@ -102,26 +102,29 @@ def leads(found: Found, ours: str = "recattn") -> pd.DataFrame:
     for dataset, protocol in found.pairs():
         here = _of(found.cells, dataset, protocol)
         rivals = here[here["group"].isin(RIVALS)]
-        if rivals.empty or ours not in set(here["model"]):
+        mine = here[(here["group"] == "ours") if ours is None else (here["model"] == ours)]
+        if rivals.empty:
             continue
         rival = str(rivals.loc[rivals["valid"].idxmax(), "model"])
-        first, second = (found.reports(dataset, protocol, name) for name in (ours, rival))
-        lead = seeded_bootstrap(first, second, HEADLINE)
-        rows.append(
-            {
-                "dataset": dataset,
-                "protocol": protocol,
-                "part": here.iloc[0]["part"],
-                "model": ours,
-                "rival": rival,
-                "lead": lead.difference,
-                "low": lead.low,
-                "high": lead.high,
-                "p_alone": lead.p_value,
-                "seeds": f"{len(first)} + {len(second)}",
-                "requests": lead.requests,
-            }
-        )
+        second = found.reports(dataset, protocol, rival)
+        for name in sorted(mine["model"].unique()):
+            first = found.reports(dataset, protocol, name)
+            lead = seeded_bootstrap(first, second, HEADLINE)
+            rows.append(
+                {
+                    "dataset": dataset,
+                    "protocol": protocol,
+                    "part": here.iloc[0]["part"],
+                    "model": name,
+                    "rival": rival,
+                    "lead": lead.difference,
+                    "low": lead.low,
+                    "high": lead.high,
+                    "p_alone": lead.p_value,
+                    "seeds": f"{len(first)} + {len(second)}",
+                    "requests": lead.requests,
+                }
+            )
     table = pd.DataFrame(rows)
     return table.assign(p=holm(table["p_alone"])) if len(table) else table
 

@@ -32,7 +32,7 @@ def table(
     *,
     results: str = str(RESULTS),
     readme: str | None = str(README),
-    ours: str = "recattn",
+    ours: str | None = None,
     by: Literal["length", "target"] | None = None,
 ) -> pd.DataFrame:
     """Write table.csv, table.md and table.png of the finished cells, and fill the marked places of the README.
@@ -40,7 +40,7 @@ def table(
     Args:
         results: Folder of the finished cells.
         readme: The file with `<!-- table -->` ... `<!-- /table -->`; null leaves it.
-        ours: The model that is compared with the best rival.
+        ours: The model that is compared with the best rival; null compares all of ours.
         by: Print NDCG@10 by `length` of the history or by `target` (known or cold) instead; writes by-length.csv.
     """
     folder = Path(results)
@@ -79,7 +79,7 @@ def markdown(models: pd.DataFrame, lead: pd.DataFrame) -> str:
             whole_model = rows[rows["model"] == "recattn"]
             parts += [f"Ablations on {dataset}, {protocol}", _rows(pd.concat([whole_model, rows[ablated]]))]
     if len(lead):
-        parts += ["**recattn against the rival that is best on validation** (NDCG@10)", _leads(lead)]
+        parts += ["**Ours against the rival that is best on validation** (NDCG@10)", _leads(lead)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -117,7 +117,7 @@ def _rows(rows: pd.DataFrame) -> str:
 
 
 def _leads(lead: pd.DataFrame) -> str:
-    shown = lead[["dataset", "protocol", "part", "rival"]].copy()
+    shown = lead[["dataset", "protocol", "part", "model", "rival"]].copy()
     shown["lead"] = lead["lead"].map("{:+.4f}".format)
     shown["95 %"] = [f"{low:+.4f} to {high:+.4f}" for low, high in zip(lead["low"], lead["high"], strict=True)]
     shown["p (Holm)"] = lead["p"].map("{:.4f}".format)

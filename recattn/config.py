@@ -140,10 +140,21 @@ class ModelConfig:
             ties=("exclude", "order"),
             request_time=("hidden", "given"),
         )
+        for name, usual in (("matching", "cosine"), ("keys", "states")):
+            if getattr(self, name) != usual and not self.has_heads:
+                raise ConfigError(
+                    f"ModelConfig.{name}={getattr(self, name)!r} is of attention heads, but score={self.score!r} "
+                    f"with attention={self.attention!r} has none. Set score='attention', attention='heads'."
+                )
         if self.dim % self.num_heads:
             raise ConfigError(f"ModelConfig.dim ({self.dim}) must be divisible by num_heads ({self.num_heads}).")
         if self.time == "order" and self.request_time == "given":
             raise ConfigError("ModelConfig.request_time='given' needs time='timestamp': an order has no ages.")
+
+    @property
+    def has_heads(self) -> bool:
+        """Whether candidates look at the history by learned heads."""
+        return self.score == "deep" or (self.score == "attention" and self.attention != "transitions")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize, scaled_dot_product_attention
+from torch.utils.checkpoint import checkpoint
 
 from recattn.nn.bias import RecencyBias
 
@@ -168,6 +169,7 @@ class MlpTargetAttention(TargetAttention):
     """
 
     HIDDEN = 32
+    CELLS = 1 << 20  # floats of its hidden layer alive at a time; in training they are computed again
 
     def __init__(self, dim: int, num_heads: int, *, timed: bool) -> None:
         super().__init__(dim, num_heads, timed=timed)
@@ -178,9 +180,17 @@ class MlpTargetAttention(TargetAttention):
 
     def forward(self, candidates: Tensor, keys: Keys, view: View) -> Tensor:
         queries = split_heads(self.query(candidates), self.num_heads)
-        found = [
-            self._found(queries[row if candidates.dim() == 3 else 0], keys, view, row) for row in range(len(view.rows))
-        ]
+        found = []
+        for row in range(len(view.rows)):
+            own = queries[row if candidates.dim() == 3 else 0]
+            step = max(1, self.CELLS // max(1, own.shape[0] * int(view.mask[row].sum()) * self.HIDDEN))
+            parts = [
+                checkpoint(self._found, part, keys, view, row, use_reentrant=False)
+                if torch.is_grad_enabled()
+                else self._found(part, keys, view, row)
+                for part in own.split(step, dim=1)
+            ]
+            found.append(torch.cat(parts, dim=1))
         return torch.stack(found).transpose(1, 2).flatten(2)
 
     def _found(self, queries_HSK: Tensor, keys: Keys, view: View, row: int) -> Tensor:

@@ -91,7 +91,7 @@ class Scorer(nn.Module):
             dropout=config.dropout,
         )
         self.start = nn.Parameter(torch.zeros(dim))
-        self.key_norm = nn.LayerNorm(dim) if config.keys == "items" and config.score != "retrieval" else None
+        self.key_norm = nn.LayerNorm(dim) if config.keys == "items" and config.has_heads else None
         self.attention = self.attention_out = None
         self.memory = None
         if config.score != "retrieval" and config.attention != "heads":
@@ -124,13 +124,13 @@ class Scorer(nn.Module):
         """What target attention sees of B histories [B, T, D]: their states, or their items as they are."""
         return states_BTD if self.key_norm is None else self.key_norm(self.items(history.items))
 
-    def requests(self, batch: RequestBatch, stage: Stage | None = None) -> Prefixes:
-        """One request a history: it sees all of it."""
+    def requests(self, batch: RequestBatch, stage: Stage | None = None, *, remember: bool = True) -> Prefixes:
+        """One request a history: it sees all of it. Without `remember` the transition memory is left out."""
         rows = torch.arange(len(batch.history.items), device=batch.history.items.device)
         ends = (batch.history.items > 0).sum(dim=1)
         states = self.encode(batch.history)
         extra = self.extra(batch.user, batch.context)
-        return self.prefixes(batch.history, states, rows, ends, batch.query_times, extra, stage)
+        return self.prefixes(batch.history, states, rows, ends, batch.query_times, extra, stage, remember=remember)
 
     def extra(self, user: FeatureBatch | None, context: FeatureBatch | None) -> Tensor | None:
         """User and context input [n, D], or None where the model has neither."""
@@ -150,6 +150,8 @@ class Scorer(nn.Module):
         query_times: Tensor | None,
         extra_RD: Tensor | None,
         stage: Stage | None = None,
+        *,
+        remember: bool = True,
     ) -> Prefixes:
         """R requests over B encoded histories; request r sees the first `ends[r]` interactions of history `rows[r]`."""
         places = torch.arange(history.items.shape[1], device=rows.device)
@@ -159,7 +161,7 @@ class Scorer(nn.Module):
         if history.times is not None and query_times is not None:
             seconds = (query_times[:, None] - history.times[rows]).clamp(min=0)
             time_ages = seconds.float() / self.time_scale * mask
-        depth = STAGES.index(stage or self.config.score)
+        depth, memory = STAGES.index(stage or self.config.score), self.memory
         inputs = self.key_inputs(history, states_BTD)
         return Prefixes(
             view=View(rows, mask, ages, time_ages),
@@ -167,8 +169,8 @@ class Scorer(nn.Module):
             extra_RD=extra_RD,
             attention_keys=self.attention.keys(inputs) if self.attention is not None and depth >= 1 else None,
             deep_keys=tuple(layer.keys(inputs) for layer in self._deep_layers()) if depth >= 2 else (),
-            remembered_RN=self.memory(history.items, rows, mask, ages)
-            if self.memory is not None and depth >= 1
+            remembered_RN=memory(history.items, rows, mask, ages)
+            if memory is not None and remember and depth >= 1
             else None,
         )
 

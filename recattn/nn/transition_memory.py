@@ -67,9 +67,9 @@ class TransitionTable(nn.Module):
         cells = torch.arange(int(counts.sum()), device=codes.device)
         cells += (starts - counts.cumsum(0) + counts).repeat_interleave(counts)
         size = len(self.offsets) - 1
-        found = self.shares.new_zeros(len(rows_R) * size)
+        found = torch.zeros(len(rows_R) * size, device=codes.device)
         targets = (requests * size).repeat_interleave(counts) + self.items[cells]
-        found.index_add_(0, targets, self.shares[cells] * weights.repeat_interleave(counts))
+        found.index_add_(0, targets, self.shares[cells].float() * weights.float().repeat_interleave(counts))
         return found.view(len(rows_R), size)
 
     def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
@@ -97,6 +97,11 @@ class TransitionMemory(nn.Module):
         self.tables = nn.ModuleList(TransitionTable(reach, num_codes) for reach in REACHES)
         self.register_buffer("weights", torch.full((len(REACHES),), 0.3))
 
+    @property
+    def empty(self) -> bool:
+        """Whether no transition was counted yet."""
+        return not any(len(table.shares) for table in self.tables if isinstance(table, TransitionTable))
+
     def fill(self, store: HistoryStore, half_life: float | None = None) -> None:
         """Count the transitions of `store`, those `half_life` days before its end half."""
         for table in self.tables:
@@ -110,4 +115,4 @@ class TransitionMemory(nn.Module):
 
     def forward(self, items_BT: Tensor, rows_R: Tensor, mask_RT: Tensor, ages_RT: Tensor) -> Tensor:
         """The term of all codes [R, N + 1]."""
-        return torch.tensordot(self.weights, self.matches(items_BT, rows_R, mask_RT, ages_RT), dims=1)
+        return torch.tensordot(self.weights.float(), self.matches(items_BT, rows_R, mask_RT, ages_RT), dims=1)

@@ -128,6 +128,7 @@ def window_prefixes(
         None if batch.query_times is None else batch.query_times[rows, positions],
         _extra(scorer, batch, rows, positions),
         stage,
+        remember=False,  # nothing of it is trained
     )
 
 

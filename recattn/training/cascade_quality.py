@@ -1,4 +1,4 @@
-"""What the cascade loses: truths that the retrieval score drops, and quality of the final list."""
+"""What the cascade loses: truths that its first cut drops, and quality of the final list."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from recattn.inference.top_k import top_k
 from recattn.nn.attention import View
 from recattn.nn.scorer import Prefixes, Scorer
 
-KEPT = 500  # items that the retrieval score keeps
+KEPT = 500  # items that the first cut keeps: by the retrieval score and the transition memory
 K = 20  # length of the list that is judged
 REQUESTS = 500  # requests looked at in a validation, at most
 PAIRS = 5_000_000  # and scores computed for it alone, at most: fewer requests where the catalog is large

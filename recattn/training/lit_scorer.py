@@ -86,10 +86,21 @@ class LitScorer(L.LightningModule):
         rate = self.train_config.learning_rate
         return f"Try a lower learning_rate (now {rate:g}), more warmup_steps, or a smaller clip_norm."
 
+    def setup(self, stage: str) -> None:
+        """Counts the transitions of the training histories where nobody has yet."""
+        memory, data = self.scorer.memory, getattr(self.trainer, "datamodule", None)
+        if stage == "fit" and memory is not None and memory.empty and data is not None:
+            memory.fill(data.assembler.store, self.train_config.half_life)
+
     def on_validation_epoch_start(self) -> None:
         self._check_weights()
         codes = torch.nonzero(self.scorer.items.trainable).squeeze(1)
-        self._catalog = CatalogView.of(self.scorer, codes)
+        with self._as_served():
+            self._catalog = CatalogView.of(self.scorer, codes)
+
+    def _as_served(self) -> torch.autocast:
+        """Without mixed precision: scores rounded to bfloat16 tie where those served do not."""
+        return torch.autocast(self.device.type, enabled=False)
 
     def on_validation_start(self) -> None:
         batches = getattr(self.trainer.val_dataloaders, "dataset", None)
@@ -100,6 +111,10 @@ class LitScorer(L.LightningModule):
             self._sample = CascadeSample(len(batches.requests), items, scored=scored)
 
     def validation_step(self, batch: TruthBatch, batch_idx: int) -> None:
+        with self._as_served():
+            self._validate(batch)
+
+    def _validate(self, batch: TruthBatch) -> None:
         assert self._catalog is not None
         final, catalog = self.scorer.config.score, self._catalog
         prefixes, allowed = self.scorer.requests(batch.requests, final), self._allowed(batch)
@@ -113,7 +128,8 @@ class LitScorer(L.LightningModule):
         self._log_ranking(best, batch, "valid/")
         self._log_ranking(best_items(cheap, catalog, K)[0], batch, "valid/retrieval_", with_recall=False)
         if self._sample is not None:
-            found = self._sample.judge(self.scorer, prefixes, catalog, allowed, cheap, dear, batch.truth)
+            first = self.scorer.with_memory(cheap, prefixes, catalog.codes)  # what the cascade's first cut goes by
+            found = self._sample.judge(self.scorer, prefixes, catalog, allowed, first, dear, batch.truth)
             for name, values in found.items():
                 self._log_mean(f"valid/{name}", values)
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from recattn.config import TrainConfig
+from recattn.config import ModelConfig, TrainConfig
+from recattn.errors import ConfigError
 from recattn.nn.attention import MATCHINGS, MlpTargetAttention, UniformAttention, View
 from recattn.nn.window_loss import total_loss, window_losses
 
@@ -171,7 +172,12 @@ def test_only_a_model_with_item_keys_and_something_to_look_has_their_norm(
 ) -> None:
     assert build_scorer(scene, score="deep", attention="heads", keys="items").key_norm is not None
     assert build_scorer(scene, score="deep", attention="heads").key_norm is None
-    assert build_scorer(scene, score="retrieval", keys="items").key_norm is None
+    with pytest.raises(ConfigError, match="keys='items' is of attention heads, but score='retrieval'"):
+        ModelConfig(score="retrieval", keys="items")
+    with pytest.raises(
+        ConfigError, match="matching='mlp' is of attention heads, but score='attention' with attention='tr"
+    ):
+        ModelConfig(matching="mlp")
 
 
 @pytest.mark.parametrize(

@@ -181,16 +181,23 @@ def test_the_weights_a_model_has_do_not_sway_the_choice(prepare: Any) -> None:
 def test_a_large_catalog_is_judged_by_fewer_requests(prepare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     data = prepare(log_of((5 * np.arange(24)[:, None] + np.arange(8)) % 20))
     scorer = opinionated(data, np.zeros(20))
-    asked = []
-    real = scorer.requests
-    monkeypatch.setattr(scorer, "requests", lambda *named: asked.append(1) or real(*named))
+    asked: list[int] = []
+    real = memory_weights.take
+    monkeypatch.setattr(memory_weights, "take", lambda whole, rows: asked.extend(rows.tolist()) or real(whole, rows))
     chosen(data, scorer)
     every = len(asked)
-    monkeypatch.setattr(memory_weights, "CELLS", len(data.validation.requests) * 20 // 3)
+    monkeypatch.setattr(memory_weights, "PAIRS", len(data.validation.requests) * 20 // 3)
     asked.clear()
     chosen(data, scorer)
-    assert every == 12
-    assert len(asked) == 4
+    assert every == len(data.validation.requests)
+    assert abs(len(asked) - every / 3) <= 1
+
+
+def test_the_cells_alive_at_a_time_change_no_weight(prepare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = prepare(log_of((5 * np.arange(24)[:, None] + np.arange(8)) % 20))
+    whole = chosen(data, opinionated(data, np.zeros(20)))
+    monkeypatch.setattr(memory_weights, "CELLS", 1)
+    assert chosen(data, opinionated(data, np.zeros(20))) == whole
 
 
 def test_a_fit_with_validation_ends_with_chosen_weights(world: Any, small_model: Any, small_train: Any) -> None:

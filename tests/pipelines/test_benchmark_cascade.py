@@ -20,7 +20,7 @@ from recattn.inference.artifact import load_model
 def saved(tmp_path_factory: pytest.TempPathFactory, one_thread: None, stir: Any) -> tuple[Path, pd.DataFrame]:
     """A stirred model fitted without each user's last two interactions, and the whole log."""
     log = make_world(n_users=60, n_items=60, mean_interactions=12, seed=2).interactions
-    config = ra.ModelConfig(dim=8, num_layers=1, max_history=10)
+    config = ra.ModelConfig(dim=8, num_layers=1, max_history=10, score="deep", attention="heads")
     model = ra.Recommender(config, ra.TrainConfig(max_epochs=1)).fit(ra.leave_last_out(log).train)
     stir(model)
     with torch.no_grad():

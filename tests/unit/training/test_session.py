@@ -50,7 +50,7 @@ def test_an_observer_is_told_of_everything_in_order(run: Any, world: Any, new_wi
     witness = new_witness()
     assert isinstance(witness, Observer)
     run(valid=world.valid, items=world.items, observers=[witness], train={"max_epochs": 2})
-    assert witness.calls == ["params", "artifact", "dataset", "dataset", "dataset", "metrics", "metrics"]
+    assert witness.calls == ["params", "artifact", "dataset", "dataset", "dataset", "metrics", "metrics", "artifact"]
     assert [step for step, _ in witness.epochs] == [0, 1]
     assert witness.errors == []
 

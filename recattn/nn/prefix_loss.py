@@ -35,13 +35,14 @@ def attention_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, state
     gains, shifts = recency(attention, batch, scorer.time_scale)
     own = own_scores(scorer, batch, states_BPD, keys, gains, shifts)
     heads = prefix_attention(scorer, items, keys, gains, shifts)
-    if safe_block(heads, torch.where(wanted, batch.prefix_ends, 0), attention.BOUND) is None:
+    block = safe_block(heads, torch.where(wanted, batch.prefix_ends, 0), attention.BOUND)
+    if block is None:
         return masked_loss(scorer, batch, states_BPD, heads, own, items, biases)
     rows = torch.full((scorer.items.num_codes,), -1, device=codes.device)
     rows[codes] = torch.arange(len(codes), device=codes.device)
     hits = torch.where(wanted, rows[batch.targets], -1)
     return prefix_softmax_loss(
-        states_BPD, items, biases, heads, own, batch.prefix_ends, wanted, hits, bound=attention.BOUND
+        states_BPD, items, biases, heads, own, batch.prefix_ends, wanted, hits, bound=attention.BOUND, block=block
     )
 
 

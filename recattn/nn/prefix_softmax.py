@@ -43,6 +43,7 @@ def prefix_softmax_loss(
     hits_BP: Tensor,
     *,
     bound: float,
+    block: int | None = None,
 ) -> Tensor:
     """Mean cross-entropy of each position's own score against those of S shared candidates, at all positions at once.
 
@@ -61,12 +62,13 @@ def prefix_softmax_loss(
         wanted_BP: bool, where there is a loss.
         hits_BP: int64, row of `items_SD` that is the position's own target, and does not count; -1 for none.
         bound: Largest |queries . keys| and |null_logits|.
+        block: What `safe_block` says of the wanted positions, where the caller has asked it already.
 
     Raises:
         ValueError: The exponents spread too far for running sums (`safe_block`).
     """
     dtype = product_dtype(states_BPD.device)
-    block = safe_block(attention, torch.where(wanted_BP, prefix_ends_BP, 0), bound)
+    block = block or safe_block(attention, torch.where(wanted_BP, prefix_ends_BP, 0), bound)
     if block is None:
         raise ValueError("the exponents spread too far for running sums; use the masked form")
     with torch.autocast(states_BPD.device.type, enabled=False):

@@ -75,7 +75,7 @@ class CascadeSample:
 def cascade_quality(retrieval: Tensor, final: Tensor, truth: Tensor, catalog: CatalogView) -> dict[str, np.ndarray]:
     """float64 [R] by name, from scores [R, S] of the whole catalog, -inf where an item is not allowed.
 
-    `retrieval_recall_at_500`: share of the truth among the best 500 of the retrieval score.
+    `retrieval_recall_at_500`: share of the truth among the best 500 of the cascade's first cut.
     `cascade_ndcg_at_20_loss`: NDCG@20 of the final score over the catalog minus that over those 500.
 
     Args:

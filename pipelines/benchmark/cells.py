@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,11 @@ class Cell:
         return Path(self.dataset) / self.protocol / self.model / f"{self.trial}-seed{self.seed}"
 
 
-def key_of(cell: Cell, data_digest: str, versions: Mapping[str, Any]) -> str:
-    """A digest of all that decides what the cell gives."""
+def key_of(cell: Cell, data_digest: str, versions: Mapping[str, Any], refit: Mapping[str, Any] | None = None) -> str:
+    """A digest of all that decides what the cell gives; `refit`: what decides how it is fitted again, if it is."""
     what = [OUTCOME, *map(str, (cell.dataset, cell.protocol, cell.model, cell.trial, cell.seed)), data_digest]
-    return hashlib.sha256(json.dumps([*what, sorted(versions.items())]).encode()).hexdigest()
+    again = [] if refit is None else [sorted(refit.items())]
+    return hashlib.sha256(json.dumps([*what, sorted(versions.items()), *again]).encode()).hexdigest()
 
 
 def place(results: Path, cell: Cell, part: str, ending: str) -> Path:
@@ -49,18 +50,21 @@ def place(results: Path, cell: Cell, part: str, ending: str) -> Path:
     return stem.with_name(stem.name + ("" if part == "valid" else f".{part}") + ending)
 
 
-def finished(results: Path, cell: Cell, part: str, key: str, resolved: Mapping[str, Any]) -> dict[str, Any] | None:
+def finished(
+    results: Path, cell: Cell, part: str, key: str, resolved: Mapping[str, Any], tells: Sequence[str] = ()
+) -> dict[str, Any] | None:
     """What is kept of the cell, or None where it has to be run.
 
     It has to be where it is not there, was made of other data or by another version, or where a default that both
-    versions know has changed since. A setting that is new since then is taken to be off by default.
+    versions know has changed since, or where it does not tell one of `tells`. A setting that is new since then is taken
+    to be off by default.
     """
     path = place(results, cell, part, ".json")
     if not path.exists():
         return None
     kept = json.loads(path.read_text())
     same = all(resolved[name] == value for name, value in kept["resolved"].items() if name in resolved)
-    return kept if kept["key"] == key and same else None
+    return kept if kept["key"] == key and same and all(name in kept for name in tells) else None
 
 
 def write(results: Path, cell: Cell, part: str, about: Mapping[str, Any], per_request: pd.DataFrame) -> None:

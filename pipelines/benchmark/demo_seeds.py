@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.stats import ttest_rel
 
 import recattn as ra
-from pipelines.benchmark.recommenders import shuffled
+from pipelines.benchmark.ours import shuffled
 from recattn.cli.demo import FEATURES, SETTINGS, TRAINING, WORLD
 from recattn.cli.kinds import features
 from recattn.config import Stage

@@ -33,6 +33,15 @@ class Protocol:
         """Leaves what other users did later in train: for comparison with published figures only."""
         return self.cut == "last"
 
+    @property
+    def refits(self) -> bool:
+        """Whether models are fitted again on train and validation before test.
+
+        After a cut in time they are: else what was learned would be as old as validation is long. By `loo` they are
+        not, as in the published rows of that protocol.
+        """
+        return self.cut == "time"
+
     def fits(self, data: Data) -> bool:
         """Whether the data can be cut this way: an order has no time split."""
         return self.cut == "last" or data.time == "timestamp"
@@ -72,7 +81,7 @@ class Asked:
     history: pd.DataFrame
     bound: Requests  # the requests over a store of the history
     store: HistoryStore
-    cold: pd.Series  # bool by request_id: none of its unseen targets has a training event
+    cold: pd.Series  # bool by request_id: none of its unseen targets occurs in what its models are fitted on
     users: pd.Series  # int32 by request_id: the user's place in the log
 
     @cached_property
@@ -92,10 +101,13 @@ class Task:
     def split(self) -> ra.Split:
         return self.protocol.split(self.data)
 
-    @cached_property
-    def catalog(self) -> pd.Index:
-        """The items of train."""
-        return pd.Index(self.split.train[c.ITEM].unique())
+    def fitted_on(self, part: Part) -> pd.DataFrame:
+        """What models judged on `part` are fitted on: train; before test, where the protocol refits, validation too."""
+        return self._both if part == "test" and self.protocol.refits else self.split.train
+
+    def catalog(self, part: Part) -> pd.Index:
+        """The items of what models are fitted on."""
+        return pd.Index(self.fitted_on(part)[c.ITEM].unique())
 
     def asked(self, part: Part) -> Asked:
         """The requests of `valid` or `test`, made once."""
@@ -107,13 +119,20 @@ class Task:
     def _asked(self) -> dict[str, Asked]:
         return {}
 
+    @cached_property
+    def _both(self) -> pd.DataFrame:
+        from recattn.training.prepare import joined  # brings Lightning, which tables do without
+
+        order = ra.ModelConfig(time=self.data.time, ties=self.protocol.ties)
+        return joined(self.split.train, self.split.valid, order)
+
     def _ask(self, part: Part) -> Asked:
         split, target = self.split, self.protocol.target
         requests, truth, history = split.requests(part, target), split.truth(part, target), split.history(part)
         store = HistoryStore.from_frame(history, ra.Vocabulary.from_values(c.ITEM, split.log[c.ITEM]), time=split.time)
         place = pd.Index(split.log[c.USER].unique()).get_indexer(pd.Index(requests[c.USER]))
         fresh = truth[~truth[c.SEEN]]
-        known = fresh[c.ITEM].isin(self.catalog)
+        known = fresh[c.ITEM].isin(self.catalog(part))
         return Asked(
             requests=requests,
             truth=truth,
@@ -124,7 +143,8 @@ class Task:
             users=pd.Series(place.astype(np.int32), index=requests[c.REQUEST]),
         )
 
-    def cold_share(self, truth: pd.DataFrame) -> float:
-        """Share of the targets that have no training event, among those no user has seen."""
+    def cold_share(self, part: Part) -> float:
+        """Share of the targets that no model of the part was fitted on, among those no user has seen."""
+        truth = self.asked(part).truth
         judged = truth[~truth[c.SEEN]]
-        return float((~judged[c.ITEM].isin(self.catalog)).mean())
+        return float((~judged[c.ITEM].isin(self.catalog(part))).mean())

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 import recattn as ra
-from pipelines.benchmark import peers
+from pipelines.benchmark import ours, peers
 from pipelines.benchmark.clock import EpochClock
 from pipelines.benchmark.models import Model
 from pipelines.benchmark.protocols import Asked, Task
+from pipelines.benchmark.refits import Refit
 from pipelines.benchmark.trials import Trial
-from recattn.config import from_dict, to_dict
+from recattn.config import to_dict
+from recattn.dataset.split import Part
 from recattn.inference.artifact import FORMAT
 from recattn.schema import columns as c
 
 LISTED = 20  # items a request: the longest k of the metrics
+MONITOR = "valid/ndcg_at_10"  # of an epoch, where it was validated
 
 
 @dataclass(frozen=True)
@@ -50,12 +51,13 @@ def unsuited(model: Model, task: Task) -> str | None:
     return None
 
 
-def resolved(trial: Trial, task: Task, seed: int) -> dict[str, Any]:
-    """All settings, those left at their defaults among them."""
+def resolved(trial: Trial, task: Task, seed: int, refit: Refit | None = None) -> dict[str, Any]:
+    """All settings, those left at their defaults among them; with `refit` those it is fitted with."""
     if trial.model.kind == "peer":
-        return {**peers.defaults(trial.model.name), **trial.settings, "seed": seed}
+        settings = {**peers.defaults(trial.model.name), **trial.settings, "seed": seed}
+        return settings if refit is None else peers.refitted(settings, refit.epochs)
     if trial.model.kind == "recattn":
-        parts = zip(("model", "train"), _configs(trial, task, seed), strict=True)
+        parts = zip(("model", "train"), ours.configs(trial, task, seed, refit), strict=True)
         return {f"{part}.{name}": value for part, config in parts for name, value in to_dict(config).items()}
     return dataclasses.asdict(_baseline(trial))
 
@@ -67,77 +69,42 @@ def versions(model: Model) -> dict[str, Any]:
     return {"recattn": ra.__version__} | ({"format": FORMAT} if model.kind == "recattn" else {})
 
 
-def fit(trial: Trial, task: Task, seed: int, folder: Path, *, peers_folder: Path) -> Fitted:
-    """Train, go on where a killed process stopped, or read the trained model that lies in `folder`."""
+def fit(trial: Trial, task: Task, seed: int, folder: Path, *, peers_folder: Path, refit: Refit | None = None) -> Fitted:
+    """Train, go on where a killed process stopped, or read the trained model that lies in `folder`.
+
+    On train with validation beside it, or with `refit` on what models are fitted on that are judged on test.
+    """
     if trial.model.kind == "peer":
-        return _peer(trial, task, seed, folder, peers_folder)
+        return _peer(trial, task, seed, folder, peers_folder, refit)
     if trial.model.kind == "recattn":
-        return _ours(trial, task, seed, folder)
+        return _ours(trial, task, seed, folder, refit)
+    part = _part(refit)
     begin = time.perf_counter()
-    fitted = _baseline(trial).fit(task.split.train, time=task.split.time, ties=task.split.ties)
+    fitted = _baseline(trial).fit(task.fitted_on(part), time=task.split.time, ties=task.split.ties)
     seconds = time.perf_counter() - begin
 
     def recommend(asked: Asked) -> pd.DataFrame:
         return fitted.recommend(asked.requests, history=asked.history, k=LISTED)
 
-    return Fitted(recommend, task.catalog, seconds)
+    return Fitted(recommend, task.catalog(part), seconds)
 
 
-def shuffled(train: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The same users, moments and items, with each user's items in random order."""
-    rng = np.random.default_rng(seed)
-    users = pd.factorize(train[c.USER])[0]
-    items = train[c.ITEM].to_numpy(copy=True)
-    target = np.argsort(users, kind="stable")
-    items[target] = items[np.lexsort((rng.random(len(train)), users))]
-    return train.assign(item_id=items)
+def _part(refit: Refit | None) -> Part:
+    """The part whose models are fitted."""
+    return "valid" if refit is None else "test"
 
 
 def _baseline(trial: Trial) -> Any:
     return getattr(ra, trial.model.kind)(**trial.settings)
 
 
-def _configs(trial: Trial, task: Task, seed: int) -> tuple[ra.ModelConfig, ra.TrainConfig]:
-    """The protocol decides on time, ties and the validation target; the seed on all that is random."""
-    given: dict[str, dict[str, Any]] = {
-        "model": {"time": task.data.time, "ties": task.protocol.ties},
-        "train": {"valid_target": task.protocol.target, "seed": seed},
-    }
-    for name, value in trial.settings.items():
-        part, _, own = name.partition(".")
-        given.setdefault(part, {})[own] = value
-    return from_dict(ra.ModelConfig, given["model"]), from_dict(ra.TrainConfig, given["train"])
-
-
-def _ours(trial: Trial, task: Task, seed: int, folder: Path) -> Fitted:
+def _ours(trial: Trial, task: Task, seed: int, folder: Path, refit: Refit | None) -> Fitted:
     import torch
 
     device = "cuda" if torch.cuda.is_available() else None
-    data, split, uses = task.data, task.split, trial.model.features
-    items = data.items if uses else None
-    users = data.users if uses and data.source.user_features else None
-    clock, place = EpochClock(folder / "epochs.jsonl"), folder / "model"
-    if place.exists():
-        recommender = ra.Recommender.load(place)
-    else:
-        config, train = _configs(trial, task, seed)
-        recommender = ra.Recommender(
-            config,
-            train,
-            item_features=data.source.item_features if items is not None else (),
-            user_features=data.source.user_features if users is not None else (),
-        )
-        recommender.fit(
-            shuffled(split.train, seed) if trial.model.shuffled else split.train,
-            items=items,
-            users=users,
-            valid=split.valid,
-            observers=[clock],
-            checkpoint_dir=folder / "checkpoints",
-            resume=True,
-        )
-        recommender.save(place)
-        shutil.rmtree(folder / "checkpoints")
+    clock = EpochClock(folder / "epochs.jsonl")
+    recommender = ours.trained(trial, task, seed, folder, clock=clock, refit=refit)
+    users = ours.attributes(trial.model, task)[1]
 
     def recommend(asked: Asked) -> pd.DataFrame:
         return recommender.recommend(
@@ -145,18 +112,28 @@ def _ours(trial: Trial, task: Task, seed: int, folder: Path) -> Fitted:
         )
 
     curve = clock.curve()
-    best = max(curve, key=lambda epoch: epoch.get("valid/ndcg_at_10", 0.0), default={})
-    parameters = sum(weight.numel() for weight in recommender.scorer.parameters())
-    about = {"curve": curve, "epochs": len(curve), "best_epoch": best.get("epoch"), "parameters": parameters}
-    catalog = pd.Index(recommender.items.vocabulary.ids)
-    return Fitted(recommend, catalog, clock.seconds, about | {"device": device or "cpu"})
+    validated = [epoch for epoch in curve if MONITOR in epoch]
+    about = {
+        "curve": curve,
+        "epochs": len(curve),
+        "best_epoch": max(validated, key=lambda epoch: epoch[MONITOR])["epoch"] if validated else None,
+        "memory_weights": ours.memory_weights(recommender),
+        "parameters": sum(weight.numel() for weight in recommender.scorer.parameters()),
+        "device": device or "cpu",
+    }
+    return Fitted(recommend, pd.Index(recommender.items.vocabulary.ids), clock.seconds, about)
 
 
-def _peer(trial: Trial, task: Task, seed: int, folder: Path, peers_folder: Path) -> Fitted:
-    peer = peers.Peer(trial.model.name, peers_folder, folder, resolved(trial, task, seed))
-    about = peer.fit(task)
+def _peer(trial: Trial, task: Task, seed: int, folder: Path, peers_folder: Path, refit: Refit | None) -> Fitted:
+    part = _part(refit)
+    train, valid = task.fitted_on(part), task.split.valid
+    settings = resolved(trial, task, seed, refit)
+    peer = peers.Peer(
+        trial.model.name, peers_folder, folder, settings, train, valid if refit is None else valid.iloc[:0]
+    )
+    about = peer.fit()
 
     def recommend(asked: Asked) -> pd.DataFrame:
-        return peer.recommend(task, asked, LISTED)
+        return peer.recommend(asked, LISTED)
 
-    return Fitted(recommend, task.catalog, about.pop("seconds"), about)
+    return Fitted(recommend, task.catalog(part), about.pop("seconds"), about)

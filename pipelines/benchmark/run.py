@@ -7,29 +7,27 @@ import hashlib
 import json
 import os
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-import recattn as ra
 from pipelines.benchmark import cells, openings, recommenders, runs
 from pipelines.benchmark.cells import Cell
 from pipelines.benchmark.choose import winner
 from pipelines.benchmark.claims import claimed
 from pipelines.benchmark.datasets import load
+from pipelines.benchmark.judge import judge
 from pipelines.benchmark.models import check_override, model
 from pipelines.benchmark.protocols import Task, protocol
+from pipelines.benchmark.refits import PLACE, Refit, folder_name
 from pipelines.benchmark.trials import SETTINGS, Trial, trials
 from recattn.cli.threads import cpu_threads
 from recattn.dataset.split import Part
 from recattn.errors import RecattnError
 
-METRICS = (ra.NDCG(10), ra.HitRate(10), ra.Recall(20), ra.MRR(10), ra.Coverage(10))
 CACHE = Path("~/.cache/recattn-benchmark")
 
 
@@ -73,7 +71,8 @@ def run(
         seeds: One cell each. Models without weights have one.
         trials: Settings tried a model: the base settings, then draws from its search space.
         best: Run only the trial that has won on validation so far, for instance with more seeds.
-        final: Judge on test the trial that has won on validation. Each look is recorded in openings.jsonl.
+        final: Judge on test the trial that has won on validation, after a time split fitted again on train and
+            validation. Each look is recorded in openings.jsonl.
         override: Settings above all others, e.g. {"model.dim": 8}; they make a trial of their own.
         settings: What differs from the defaults on each data set.
         results: Folder of the finished cells.
@@ -112,30 +111,45 @@ def run(
 
 
 def run_cell(
-    task: Task, trial: Trial, seed: int = 0, *, part: Part = "valid", places: Places | None = None, wait: bool = True
+    task: Task,
+    trial: Trial,
+    seed: int = 0,
+    *,
+    part: Part = "valid",
+    places: Places | None = None,
+    wait: bool = True,
+    tells: Sequence[str] = (),
 ) -> dict[str, Any] | None:
     """One cell: what is kept of it, else train, judge, keep, log. None where another process has it and not `wait`.
 
-    With `part="test"` the look at test is recorded before its lists are made.
+    With `part="test"` the look at test is recorded before its lists are made. By a protocol that refits, the cell of
+    validation comes first: the refit goes by it. What is kept but lacks a name of `tells` is run again.
     """
     places = places or Places()
+    refit = None
+    if part == "test" and task.protocol.refits:
+        needed = ("memory_weights",) if trial.model.kind == "recattn" else ()
+        validated = run_cell(task, trial, seed, places=places, wait=wait, tells=needed)
+        if validated is None:
+            return None
+        refit = Refit.of(validated, trial)
     cell = Cell(task.data.name, task.protocol.name, trial.model.name, trial.name, seed)
-    key = cells.key_of(cell, task.data.digest, recommenders.versions(trial.model))
-    full = recommenders.resolved(trial, task, seed)
-    kept = cells.finished(places.results, cell, part, key, full)
+    versions, full = recommenders.versions(trial.model), recommenders.resolved(trial, task, seed)
+    key = cells.key_of(cell, task.data.digest, versions, None if refit is None else refit.decides)
+    kept = cells.finished(places.results, cell, part, key, full, tells)
     if kept is not None:
         return kept
-    folder = places.scratch.expanduser() / "cells" / _scratch_name(places, cell, key, full)
+    folder = _folder(task, trial, cell, places, key=key, refit=refit)
     with claimed(folder, wait=wait) as ours:
         if not ours:
             return None
-        kept = cells.finished(places.results, cell, part, key, full)  # another process may have been quicker
+        kept = cells.finished(places.results, cell, part, key, full, tells)  # another process may have been quicker
         if kept is not None:
             return kept
         print(f"{cell.stem} {part}", flush=True)
-        fitted = recommenders.fit(trial, task, seed, folder, peers_folder=places.peers.expanduser())
+        fitted = recommenders.fit(trial, task, seed, folder, peers_folder=places.peers.expanduser(), refit=refit)
         opening = {"opening": openings.record(places.results, cell)} if part == "test" else {}
-        about, report = _judge(task, fitted, part)
+        figures, report = judge(task, fitted, part)
         about = {
             "cell": asdict(cell) | {"group": trial.model.group},
             "key": key,
@@ -143,11 +157,12 @@ def run_cell(
             "data_digest": task.data.digest,
             "settings": dict(trial.settings),
             "resolved": full,
-            "versions": recommenders.versions(trial.model),
+            "versions": versions,
             "when": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "threads": int(os.environ.get("OMP_NUM_THREADS", 0)) or None,
             **opening,
-            **about,
+            **({} if refit is None else {"refitted": True}),
+            **figures,
         }
         cells.write(places.results, cell, part, about, report.per_request)
     if places.experiment is not None:
@@ -155,31 +170,6 @@ def run_cell(
     shown = ", ".join(f"{name} {value:.4f}" for name, value in about["metrics"].items())
     print(f"{cell.stem} {part}: {shown} ({about['train_seconds']:.0f} s)", flush=True)
     return about
-
-
-def _judge(task: Task, fitted: recommenders.Fitted, part: Part) -> tuple[dict[str, Any], ra.Report]:
-    """Figures of a part, with per-request values whose ids are ordinals."""
-    asked = task.asked(part)
-    begin = time.perf_counter()
-    listed = fitted.recommend(asked)
-    seconds = time.perf_counter() - begin
-    policy = {"protocol": task.protocol.name, "ties": task.protocol.ties, "time": task.data.time}
-    report = ra.evaluate(listed, asked.truth, METRICS, seen="drop", catalog=fitted.catalog, policy=policy)
-    about = {
-        "metrics": {name: round(value, 6) for name, value in report.summary.items()},
-        "policy": report.policy,
-        "cold_share": round(task.cold_share(asked.truth), 6),
-        "train_seconds": round(fitted.seconds, 2),
-        "recommend_seconds": round(seconds, 2),
-        **fitted.about,
-    }
-    requests = report.per_request["request_id"]
-    table = report.per_request[[name for name in cells.PER_REQUEST if name in report.per_request]].astype(np.float32)
-    table.insert(0, "request_id", requests.astype(np.int32))
-    table.insert(1, "user_id", asked.users.reindex(requests).to_numpy())
-    table["history"] = asked.lengths.reindex(requests).to_numpy(np.int32)
-    table["cold"] = asked.cold.reindex(requests).to_numpy(bool)
-    return about, ra.Report(about["metrics"], table, report.policy)
 
 
 def _trials(
@@ -210,11 +200,16 @@ def _run_all(task: Task, plan: list[tuple[Trial, int]], part: Part, places: Plac
     return [about for about in done if about is not None]
 
 
-def _scratch_name(places: Places, cell: Cell, key: str, full: Mapping[str, Any]) -> str:
-    """The folder of a finished cell, else one for its key and settings: other settings are another fit."""
+def _folder(task: Task, trial: Trial, cell: Cell, places: Places, *, key: str, refit: Refit | None) -> Path:
+    """Where a fit lies: that of the finished cell, else one for its key and settings; refits lie apart."""
+    scratch = places.scratch.expanduser()
+    if refit is not None:
+        settings = recommenders.resolved(trial, task, cell.seed, refit)
+        return scratch / PLACE / folder_name(trial, task, settings, recommenders.versions(trial.model))
+    full = recommenders.resolved(trial, task, cell.seed)
     kept = cells.finished(places.results, cell, "valid", key, full)
     made_of = hashlib.sha256(json.dumps([key, sorted(full.items())]).encode())
-    return kept["scratch"] if kept else made_of.hexdigest()[:16]
+    return scratch / "cells" / (kept["scratch"] if kept else made_of.hexdigest()[:16])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

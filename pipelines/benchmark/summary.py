@@ -12,6 +12,7 @@ import recattn as ra
 from pipelines.benchmark import cells
 from pipelines.benchmark.choose import HEADLINE, best_trial
 from pipelines.benchmark.models import MODELS, RIVALS
+from pipelines.benchmark.protocols import PROTOCOLS
 from pipelines.segments import LENGTHS
 from recattn.evaluation import holm, seeded_bootstrap, seeded_interval
 
@@ -28,7 +29,7 @@ class Found:
     @classmethod
     def read(cls, results: Path) -> Found:
         """Of each data set and protocol the test cells where there are any, else those of validation."""
-        valid, test = cells.read_all(results), cells.read_all(results, "test")
+        valid, test = cells.read_all(results), _current(cells.read_all(results, "test"))
         kept = []
         for (dataset, protocol, name), rows in valid.groupby([*PAIR, "model"]) if len(valid) else []:
             won = best_trial(rows)
@@ -153,6 +154,15 @@ def by_segment(found: Found, by: str, models: Sequence[str] = ()) -> pd.DataFram
 def _of(frame: pd.DataFrame, dataset: str, protocol: str, name: str | None = None) -> pd.DataFrame:
     mine = (frame["dataset"] == dataset) & (frame["protocol"] == protocol)
     return frame[mine if name is None else mine & (frame["model"] == name)]
+
+
+def _current(test: pd.DataFrame) -> pd.DataFrame:
+    """Without the cells of fits on train alone, where today's protocol refits."""
+    if test.empty:
+        return test
+    again = test["protocol"].map(lambda name: name in PROTOCOLS and PROTOCOLS[name].refits)
+    done = test["refitted"].eq(True) if "refitted" in test else pd.Series(False, index=test.index)
+    return test[done | ~again]
 
 
 def _segments(about: pd.DataFrame, by: str) -> pd.Series:

@@ -70,8 +70,8 @@ def markdown(models: pd.DataFrame, lead: pd.DataFrame) -> str:
     for (dataset, protocol), rows in models.groupby(PAIR, sort=False):
         first = rows.iloc[0]
         parts.append(
-            f"**{dataset}, {protocol}**{legacy(protocol)}: {first['part']}, {first['requests']:,} requests, "
-            f"{first['cold_share']:.1%} of the targets cold"
+            f"**{dataset}, {protocol}**{legacy(protocol)}: {judged(protocol, first['part'])}, "
+            f"{first['requests']:,} requests, {first['cold_share']:.1%} of the targets cold"
         )
         ablated = rows["group"] == "ablation"
         parts.append(_rows(rows[~ablated]))
@@ -87,6 +87,13 @@ def legacy(protocol: str) -> str:
     """A warning beside the figures of a protocol that leaks."""
     known = PROTOCOLS.get(protocol)
     return " (legacy: train holds the future of other users)" if known is not None and known.legacy else ""
+
+
+def judged(protocol: str, part: str) -> str:
+    """The part, and what its models were fitted on where that is not train."""
+    known = PROTOCOLS.get(protocol)
+    again = part == "test" and known is not None and known.refits
+    return f"{part}, refitted on train + validation" if again else part
 
 
 def fill(path: Path, name: str, text: str) -> None:

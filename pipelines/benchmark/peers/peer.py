@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from pipelines.benchmark.protocols import Asked, Task
+from pipelines.benchmark.protocols import Asked
 from recattn.dataset.requests import gather_ranges
 from recattn.errors import ConfigError, RecattnError
 from recattn.schema import columns as c
@@ -47,13 +47,18 @@ def defaults(name: str) -> dict[str, Any]:
     return dict(DEFAULTS[name])
 
 
+def refitted(settings: Mapping[str, Any], epochs: int | None) -> dict[str, Any]:
+    """The settings of a fit for so many epochs, without validation."""
+    return {name: value for name, value in settings.items() if name != "patience"} | {"max_epochs": epochs}
+
+
 def versions(name: str) -> dict[str, Any]:
     """Digests of its pins and of its script."""
     files = (HERE / f"requirements-{ENVIRONMENTS[name]}.txt", HERE / f"{name}.py")
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest()[:16] for path in files}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Peer:
     """One fit of a peer; its weights lie in `folder` beside the files it was given."""
 
@@ -61,19 +66,21 @@ class Peer:
     environments: Path
     folder: Path
     settings: Mapping[str, Any]
+    train: pd.DataFrame
+    valid: pd.DataFrame  # without rows it trains all of `max_epochs`, and its last weights count
 
-    def fit(self, task: Task) -> dict[str, Any]:
+    def fit(self) -> dict[str, Any]:
         """Train, unless the trained model is there; what the script tells: seconds, epochs, best_epoch ..."""
         told = self.folder / "fit.json"
         if not told.exists():
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "settings.json").write_text(json.dumps(dict(self.settings)))
-            self._hand_over(task)
+            self._hand_over()
             self._run("fit")
         about: dict[str, Any] = json.loads(told.read_text())
         return about
 
-    def recommend(self, task: Task, asked: Asked, k: int) -> pd.DataFrame:
+    def recommend(self, asked: Asked, k: int) -> pd.DataFrame:
         """The best `k` items of each request: `request_id`, `item_id`, `rank`.
 
         The script gets what each request may see (`request_id`, `item_id`, oldest first) and nothing else.
@@ -88,13 +95,13 @@ class Peer:
         )
         seen.to_parquet(self.folder / "history.parquet")
         pd.DataFrame({c.REQUEST: bound.request_ids}).to_parquet(self.folder / "requests.parquet")
-        self._hand_over(task)
+        self._hand_over()
         self._run("recommend", "--k", str(k))
         return pd.read_parquet(self.folder / "recommendations.parquet")
 
-    def _hand_over(self, task: Task) -> None:
+    def _hand_over(self) -> None:
         """`train` and `valid` as files: `user_id`, `item_id`, each user's oldest first."""
-        for name, frame in (("train", task.split.train), ("valid", task.split.valid)):
+        for name, frame in (("train", self.train), ("valid", self.valid)):
             ordered = frame.sort_values(c.TIME, kind="stable")[[c.USER, c.ITEM]]
             ordered.to_parquet(self.folder / f"{name}.parquet", index=False)
 

@@ -2,7 +2,8 @@
 
 In: settings.json; train.parquet, valid.parquet (user_id, item_id, oldest first); for `recommend` history.parquet
 (request_id, item_id, oldest first) and requests.parquet. Out: fit.json, weights.pt, epochs.jsonl;
-recommendations.parquet (request_id, item_id, rank).
+recommendations.parquet (request_id, item_id, rank). Where valid.parquet has no rows all epochs are trained, and the
+last weights are kept.
 """
 
 import argparse
@@ -74,7 +75,7 @@ def built(folder, settings):
     model = SASRecModel(
         **{name: settings[name] for name in names},
         epochs=settings["max_epochs"],
-        get_val_mask_func=lambda frame: (frame[Columns.Datetime] >= cut).to_numpy(),
+        get_val_mask_func=(lambda frame: (frame[Columns.Datetime] >= cut).to_numpy()) if len(valid) else None,
         get_trainer_func=lambda: None,  # the trainer is made where it is used
         recommend_torch_device="cuda" if torch.cuda.is_available() else "cpu",
     )
@@ -83,14 +84,21 @@ def built(folder, settings):
 
 
 def fit(folder, settings):
-    """Train until NDCG@10 has not improved for `patience` epochs; keep the best weights."""
+    """Train until NDCG@10 has not improved for `patience` epochs and keep the best weights; else the last of all."""
     model, _ = built(folder, settings)
+    train, valid = model.data_preparator.get_dataloader_train(), model.data_preparator.get_dataloader_val()
     checkpoints = folder / "checkpoints"
-    best = ModelCheckpoint(checkpoints, "best", monitor=NDCG, mode="max", save_last=True, enable_version_counter=False)
-    stop = EarlyStopping(NDCG, mode="max", patience=settings["patience"])
+    clock = Clock(folder / "epochs.jsonl")
+    if valid is None:
+        kept = "last.ckpt"
+        keep = [ModelCheckpoint(checkpoints, "last", enable_version_counter=False)]
+    else:
+        kept, watched = "best.ckpt", {"monitor": NDCG, "mode": "max"}
+        best = ModelCheckpoint(checkpoints, "best", **watched, save_last=True, enable_version_counter=False)
+        keep = [Quality(), EarlyStopping(**watched, patience=settings["patience"]), best]
     trainer = pl.Trainer(
         max_epochs=settings["max_epochs"],
-        callbacks=[Quality(), stop, best, Clock(folder / "epochs.jsonl")],
+        callbacks=[*keep, clock],
         logger=False,
         devices=1,
         num_sanity_val_steps=0,
@@ -100,16 +108,15 @@ def fit(folder, settings):
     last = checkpoints / "last.ckpt"
     module = model.lightning_model
     module.is_fitted = last.exists()  # else it would draw its weights anew
-    loaders = model.data_preparator.get_dataloader_train(), model.data_preparator.get_dataloader_val()
-    trainer.fit(module, *loaders, ckpt_path=str(last) if last.exists() else None)
-    weights = torch.load(checkpoints / "best.ckpt", map_location="cpu", weights_only=False)["state_dict"]
+    trainer.fit(module, train, valid, ckpt_path=str(last) if last.exists() else None)
+    weights = torch.load(checkpoints / kept, map_location="cpu", weights_only=False)["state_dict"]
     torch.save(weights, folder / "weights.pt")
     lines = [json.loads(line) for line in (folder / "epochs.jsonl").read_text().splitlines()]
     curve = list({line["epoch"]: line for line in lines}.values())
     about = {
         "seconds": sum(line["seconds"] for line in curve),
         "epochs": len(curve),
-        "best_epoch": max(curve, key=lambda line: line[NDCG])["epoch"],
+        "best_epoch": None if valid is None else max(curve, key=lambda line: line[NDCG])["epoch"],
         "parameters": sum(weight.numel() for weight in module.parameters()),
         "device": "cuda" if torch.cuda.is_available() else "cpu",
         "curve": curve,

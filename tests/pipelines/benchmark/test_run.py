@@ -112,9 +112,9 @@ def test_final_without_validation_opens_nothing(
 
 
 def test_a_trained_model_is_kept_and_judged_on_test_without_training(
-    task: Task, places: Places, monkeypatch: pytest.MonkeyPatch
+    data_root: Path, places: Places, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trial = Trial(model("recattn"), TINY)
+    task, trial = Task(load("world", data_root), protocol("loo")), Trial(model("recattn"), TINY)
     about = run_cell(task, trial, 1, places=places)
     assert about is not None
     assert about["epochs"] == 1

@@ -99,6 +99,8 @@ class ModelConfig:
         matching: How a head weighs interactions for a candidate: `cosine` of query and key, `mlp` of both (DIN), or
             `uniform`, all alike.
         keys: What a head sees of an interaction: the encoder's `states`, or the embeddings of `items` as they are.
+            `separate`: heads of the attention score weigh states by embeddings made for that alone, of items and
+            candidates (DARE, arXiv 2410.02604); the deep score looks at states.
         max_history: Most recent interactions a request sees.
         dropout: Rate on embeddings, block outputs and within the feed-forward.
         id_dropout: Rate at which an item's id row is replaced by the shared cold row while training.
@@ -116,7 +118,7 @@ class ModelConfig:
     score: Stage = "attention"
     attention: Literal["transitions", "heads", "both"] = "transitions"
     matching: Literal["cosine", "uniform", "mlp"] = "cosine"
-    keys: Literal["states", "items"] = "states"
+    keys: Literal["states", "items", "separate"] = "states"
     max_history: int = 200
     dropout: float = 0.3
     id_dropout: float = 0.0
@@ -135,7 +137,7 @@ class ModelConfig:
             score=STAGES,
             attention=("transitions", "heads", "both"),
             matching=("cosine", "uniform", "mlp"),
-            keys=("states", "items"),
+            keys=("states", "items", "separate"),
             time=("timestamp", "order"),
             ties=("exclude", "order"),
             request_time=("hidden", "given"),
@@ -146,6 +148,12 @@ class ModelConfig:
                     f"ModelConfig.{name}={getattr(self, name)!r} is of attention heads, but score={self.score!r} "
                     f"with attention={self.attention!r} has none. Set score='attention', attention='heads'."
                 )
+        if self.keys == "separate" and (self.attention == "transitions" or self.matching == "uniform"):
+            raise ConfigError(
+                "ModelConfig.keys='separate' is of the weights that heads of the attention score learn, but "
+                f"attention={self.attention!r} with matching={self.matching!r} learns none. "
+                "Set attention='heads', matching='cosine'."
+            )
         if self.dim % self.num_heads:
             raise ConfigError(f"ModelConfig.dim ({self.dim}) must be divisible by num_heads ({self.num_heads}).")
         if self.time == "order" and self.request_time == "given":

@@ -40,16 +40,16 @@ class Cascade:
 
 @dataclass(frozen=True, eq=False)
 class CatalogView:
-    """The embeddings and biases of the items that may be recommended, computed once a model."""
+    """The items that may be recommended as the scorer takes them, computed once a model."""
 
     codes: Tensor  # int64 [S], ascending
-    items: Tensor  # float32 [S, D]
+    items: Tensor  # float32 [S, D], or [S, 2 D] where attention has embeddings of its own
     biases: Tensor  # float32 [S]
 
     @classmethod
     def of(cls, scorer: Scorer, codes: Tensor) -> CatalogView:
         """The view of these item codes."""
-        return cls(codes, scorer.items(codes), scorer.items.biases(codes))
+        return cls(codes, scorer.candidates(codes), scorer.items.biases(codes))
 
 
 def rank_catalog(

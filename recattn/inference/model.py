@@ -38,6 +38,7 @@ class Blueprint:
             self.config.dim,
             id_dropout=self.config.id_dropout,
             trainable=torch.from_numpy(self.table.recommendable),
+            separate=self.config.keys == "separate",
         )
         return Scorer(
             self.config,

@@ -93,9 +93,10 @@ class TargetAttention(nn.Module):
         self.null_value = nn.Parameter(torch.zeros(num_heads, dim // num_heads))
         self.recency = RecencyBias(num_heads, timed=timed)
 
-    def keys(self, states_BTD: Tensor) -> Keys:
-        """Keys and values of histories, null pair first: [B, H, 1 + T, K]."""
-        keys, values = (split_heads(project(states_BTD), self.num_heads) for project in (self.key, self.value))
+    def keys(self, states_BTD: Tensor, values_BTD: Tensor | None = None) -> Keys:
+        """Keys and values of histories, null pair first: [B, H, 1 + T, K]; values of the states too unless given."""
+        keys = split_heads(self.key(states_BTD), self.num_heads)
+        values = split_heads(self.value(states_BTD if values_BTD is None else values_BTD), self.num_heads)
         count = len(states_BTD)
         null_key = self.null_key[:, None].expand(count, -1, -1, -1)
         null_value = self.null_value[:, None].expand(count, -1, -1, -1)
@@ -137,8 +138,8 @@ class BoundedTargetAttention(TargetAttention):
         self.log_temperature = nn.Parameter(torch.full((num_heads,), math.log(4.0)))
         nn.init.normal_(self.null_key, std=0.02)
 
-    def keys(self, states_BTD: Tensor) -> Keys:
-        keys, values = super().keys(states_BTD)
+    def keys(self, states_BTD: Tensor, values_BTD: Tensor | None = None) -> Keys:
+        keys, values = super().keys(states_BTD, values_BTD)
         return Keys(normalize(keys, dim=-1), values)
 
     def queries(self, candidates: Tensor) -> Tensor:

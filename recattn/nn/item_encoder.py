@@ -59,8 +59,8 @@ class FeatureEncoder(nn.Module):
 class ItemEncoder(nn.Module):
     """e_c = id embedding + attributes. Items without training events share the *cold* id row.
 
-    While training, an item's id row (or its bias) is replaced by the cold one at the rate `id_dropout`, so that
-    attributes alone learn to say something (cf. DropoutNet, Volkovs et al. 2017).
+    While training, an item's id row (or its bias, or its row for attention) is replaced by the cold one at the rate
+    `id_dropout`, so that attributes alone learn to say something (cf. DropoutNet, Volkovs et al. 2017).
 
     Args:
         id_rows: int64 [N + 1], the id row of each item code; 0 is padding, 1 is cold.
@@ -69,6 +69,7 @@ class ItemEncoder(nn.Module):
         dim: D.
         id_dropout: Rate of the replacement.
         trainable: bool [N + 1], the items that may be ranked; all but padding by default.
+        separate: Whether there is a second table of id embeddings, which decides attention weights alone.
     """
 
     id_rows: Tensor
@@ -85,18 +86,17 @@ class ItemEncoder(nn.Module):
         *,
         id_dropout: float = 0.0,
         trainable: Tensor | None = None,
+        separate: bool = False,
     ) -> None:
         super().__init__()
         num_rows = max(int(id_rows.max()) + 1 if len(id_rows) else 0, 2)
         self.register_buffer("id_rows", id_rows, persistent=False)
         whole = torch.arange(len(id_rows)) > 0
         self.register_buffer("trainable", whole if trainable is None else trainable, persistent=False)
-        self.ids = nn.Embedding(num_rows, dim, padding_idx=0)
-        nn.init.normal_(self.ids.weight, std=0.02)
-        with torch.no_grad():
-            self.ids.weight[0].zero_()
+        self.ids = _embedding(num_rows, dim, zero=0)
         self.bias = nn.Embedding(num_rows, 1)
         nn.init.zeros_(self.bias.weight)
+        self.attention_ids = _embedding(num_rows, dim, zero=0) if separate else None
         self.encoder = encoder
         self.id_dropout = id_dropout
         self.num_columns = len(features.multi_values) if features is not None else 0
@@ -120,6 +120,11 @@ class ItemEncoder(nn.Module):
         distinct, places = torch.unique(codes, return_inverse=True)
         attributes = self.encoder(self._features(distinct))
         return embedded + attributes[places] * (codes > 0).unsqueeze(-1)
+
+    def attention(self, codes: Tensor) -> Tensor:
+        """Embeddings [..., D] of item codes [...] for attention weights alone: of ids, cold items share one."""
+        assert self.attention_ids is not None
+        return self.attention_ids(self._rows(codes))
 
     def biases(self, codes: Tensor) -> Tensor:
         """b_c [...] of item codes [...]; cold items share one."""
@@ -163,9 +168,9 @@ def _gather(values: Tensor, offsets: Tensor, rows: Tensor) -> tuple[Tensor, Tens
     return values[torch.arange(len(shift), device=rows.device) + shift], new_offsets
 
 
-def _embedding(size: int, dim: int) -> nn.Embedding:
-    embedding = nn.Embedding(size, dim, padding_idx=UNSEEN)
+def _embedding(size: int, dim: int, zero: int = UNSEEN) -> nn.Embedding:
+    embedding = nn.Embedding(size, dim, padding_idx=zero)
     nn.init.normal_(embedding.weight, std=0.02)
     with torch.no_grad():
-        embedding.weight[UNSEEN].zero_()
+        embedding.weight[zero].zero_()
     return embedding

@@ -29,20 +29,20 @@ def attention_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, state
     attention = scorer.attention
     assert isinstance(attention, BoundedTargetAttention)
     wanted, codes = batch.targets > 0, batch.candidates
-    items = scorer.items(codes)
+    items = scorer.candidates(codes)
     biases = scorer.items.biases(codes) - batch.candidate_log_counts
-    keys = attention.keys(scorer.key_inputs(batch.history, states_BTD))
+    keys = scorer.attention_keys(batch.history, scorer.key_inputs(batch.history, states_BTD))
     gains, shifts = recency(attention, batch, scorer.time_scale)
     own = own_scores(scorer, batch, states_BPD, keys, gains, shifts)
-    heads = prefix_attention(scorer, items, keys, gains, shifts)
+    heads, content = prefix_attention(scorer, items, keys, gains, shifts), scorer.content(items)
     block = safe_block(heads, torch.where(wanted, batch.prefix_ends, 0), attention.BOUND)
     if block is None:
-        return masked_loss(scorer, batch, states_BPD, heads, own, items, biases)
+        return masked_loss(scorer, batch, states_BPD, heads, own, content, biases)
     rows = torch.full((scorer.items.num_codes,), -1, device=codes.device)
     rows[codes] = torch.arange(len(codes), device=codes.device)
     hits = torch.where(wanted, rows[batch.targets], -1)
     return prefix_softmax_loss(
-        states_BPD, items, biases, heads, own, batch.prefix_ends, wanted, hits, bound=attention.BOUND, block=block
+        states_BPD, content, biases, heads, own, batch.prefix_ends, wanted, hits, bound=attention.BOUND, block=block
     )
 
 
@@ -59,14 +59,14 @@ def recency(attention: BoundedTargetAttention, batch: WindowBatch, time_scale: T
 
 
 def prefix_attention(
-    scorer: Scorer, items_SD: Tensor, keys: Keys, gains_BHT: Tensor, shifts_BHP: Tensor
+    scorer: Scorer, items: Tensor, keys: Keys, gains_BHT: Tensor, shifts_BHP: Tensor
 ) -> PrefixAttention:
-    """The linear head over shared candidates, null pair apart."""
+    """The linear head over shared candidates (`Scorer.candidates`), null pair apart."""
     assert scorer.attention is not None
     assert scorer.attention_out is not None
-    asked_SD = scorer.attention_norm(items_SD)
-    queries_HSK = scorer.attention.queries(asked_SD)[0]
-    readouts_HSK = split_heads(scorer.attention_out(asked_SD), scorer.attention.num_heads)[0]
+    queried_SD, content_SD = scorer.asked(items)
+    queries_HSK = scorer.attention.queries(queried_SD)[0]
+    readouts_HSK = split_heads(scorer.attention_out(content_SD), scorer.attention.num_heads)[0]
     null_keys_HK, null_values_HK = keys.keys_BHTK[0, :, 0], keys.values_BHTK[0, :, 0]
     return PrefixAttention(
         queries_HSK=queries_HSK,
@@ -86,11 +86,11 @@ def own_scores(
     """The attention score [B, P] of each position's target, which sees the interactions before its prefix's end."""
     assert scorer.attention is not None
     assert scorer.attention_out is not None
-    items_BPD = scorer.items(batch.targets)
-    retrieval = (states_BPD * items_BPD).sum(dim=-1) + scorer.items.biases(batch.targets)
-    asked_BPD = scorer.attention_norm(items_BPD)
-    queries_BHPK = scorer.attention.queries(asked_BPD)
-    readouts_BHPK = split_heads(scorer.attention_out(asked_BPD), scorer.attention.num_heads)
+    items = scorer.candidates(batch.targets)
+    retrieval = (states_BPD * scorer.content(items)).sum(dim=-1) + scorer.items.biases(batch.targets)
+    queried_BPD, content_BPD = scorer.asked(items)
+    queries_BHPK = scorer.attention.queries(queried_BPD)
+    readouts_BHPK = split_heads(scorer.attention_out(content_BPD), scorer.attention.num_heads)
     places = torch.arange(gains_BHT.shape[2], device=gains_BHT.device)
     unseen_BPT = places >= batch.prefix_ends[:, :, None]
     bias = gains_BHT[:, :, None].masked_fill(unseen_BPT[:, None], -torch.inf)

@@ -55,6 +55,9 @@ class Scorer(nn.Module):
       + what the candidate finds in the transition memory, where it has one
     - deep: + w . r^m, r^0 = e_c + user and context, r^l by `DeepLayer`
 
+    With `keys="separate"` the attention score's queries and keys are made of item embeddings that serve nothing else
+    (DARE, arXiv 2410.02604); its values and readouts stay those of states and e_c. So does all of the deep score.
+
     No score depends on the other candidates. U and w start at zero, so that training starts from the retrieval score.
 
     Args:
@@ -91,7 +94,8 @@ class Scorer(nn.Module):
             dropout=config.dropout,
         )
         self.start = nn.Parameter(torch.zeros(dim))
-        self.key_norm = nn.LayerNorm(dim) if config.keys == "items" and config.has_heads else None
+        assert (items.attention_ids is not None) == (config.keys == "separate")
+        self.key_norm = nn.LayerNorm(dim) if config.keys != "states" and config.has_heads else None
         self.attention = self.attention_out = None
         self.memory = None
         if config.score != "retrieval" and config.attention != "heads":
@@ -112,7 +116,7 @@ class Scorer(nn.Module):
         """Scores [B, C] of the batch's candidates, or [B, N] of the catalog; -inf at padded candidates."""
         prefixes = self.requests(batch, stage)
         codes = self.items.catalog() if batch.candidates is None else batch.candidates
-        scores = self.score(prefixes, self.items(codes), self.items.biases(codes), stage)
+        scores = self.score(prefixes, self.candidates(codes), self.items.biases(codes), stage)
         scores = self.with_memory(scores, prefixes, codes)
         return scores if batch.candidate_mask is None else scores.masked_fill(~batch.candidate_mask, -torch.inf)
 
@@ -120,9 +124,40 @@ class Scorer(nn.Module):
         """States [B, T, D] of B histories."""
         return self.history(self.items(history.items), history)
 
+    def candidates(self, codes: Tensor) -> Tensor:
+        """Item codes [...] as `score` takes them: embeddings [..., D], or [..., 2 D] (see `beside`)."""
+        return self.beside(self.items(codes), codes)
+
+    def beside(self, items: Tensor, codes: Tensor) -> Tensor:
+        """Embeddings [..., D] of item codes [...]; beside them what queries are made of, where that is separate."""
+        return torch.cat([items, self.match_inputs(codes)], dim=-1) if self.config.keys == "separate" else items
+
+    def match_inputs(self, codes: Tensor) -> Tensor:
+        """What separate keys and queries are made of [..., D], for item codes [...]."""
+        assert self.key_norm is not None
+        return self.key_norm(self.items.attention(codes))
+
+    def content(self, items: Tensor) -> Tensor:
+        """The embeddings [..., D] among what `candidates` gives."""
+        return items[..., : self.config.dim]
+
+    def asked(self, items: Tensor) -> tuple[Tensor, Tensor]:
+        """What queries and readouts of candidates are made of [..., D]: Norm e_c for both, or separate queries."""
+        content = self.attention_norm(self.content(items))
+        return items[..., self.config.dim :] if self.config.keys == "separate" else content, content
+
     def key_inputs(self, history: HistoryBatch, states_BTD: Tensor) -> Tensor:
         """What target attention sees of B histories [B, T, D]: their states, or their items as they are."""
-        return states_BTD if self.key_norm is None else self.key_norm(self.items(history.items))
+        if self.config.keys != "items":
+            return states_BTD
+        assert self.key_norm is not None
+        return self.key_norm(self.items(history.items))
+
+    def attention_keys(self, history: HistoryBatch, inputs_BTD: Tensor) -> Keys:
+        """Keys and values for the attention score: of `key_inputs`, but for keys where they are separate."""
+        assert self.attention is not None
+        keys_BTD = self.match_inputs(history.items) if self.config.keys == "separate" else inputs_BTD
+        return self.attention.keys(keys_BTD, inputs_BTD)
 
     def requests(self, batch: RequestBatch, stage: Stage | None = None, *, remember: bool = True) -> Prefixes:
         """One request a history: it sees all of it. Without `remember` the transition memory is left out."""
@@ -167,7 +202,7 @@ class Scorer(nn.Module):
             view=View(rows, mask, ages, time_ages),
             states_RD=self.states_at(states_BTD, rows, mask, extra_RD),
             extra_RD=extra_RD,
-            attention_keys=self.attention.keys(inputs) if self.attention is not None and depth >= 1 else None,
+            attention_keys=self.attention_keys(history, inputs) if self.attention is not None and depth >= 1 else None,
             deep_keys=tuple(layer.keys(inputs) for layer in self._deep_layers()) if depth >= 2 else (),
             remembered_RN=memory(history.items, rows, mask, ages)
             if memory is not None and remember and depth >= 1
@@ -193,12 +228,12 @@ class Scorer(nn.Module):
         return states if extra_BPD is None else states + extra_BPD
 
     def score(self, prefixes: Prefixes, items: Tensor, biases: Tensor, stage: Stage | None = None) -> Tensor:
-        """Learned scores [R, S] of candidates with embeddings [S, D] (shared) or [R, S, D], biases [S] or [R, S]."""
-        stage = stage or self.config.score
-        scores = self.retrieval(prefixes.states_RD, items, biases)
+        """Learned scores [R, S] of `candidates` [S, ...] (shared) or [R, S, ...] with biases [S] or [R, S]."""
+        stage, content = stage or self.config.score, self.content(items)
+        scores = self.retrieval(prefixes.states_RD, content, biases)
         if stage != "retrieval" and self.attention is not None:
             scores = scores + self.attention_term(prefixes, items)
-        return scores + self.deep_term(prefixes, items) if stage == "deep" else scores
+        return scores + self.deep_term(prefixes, content) if stage == "deep" else scores
 
     @staticmethod
     def with_memory(scores: Tensor, prefixes: Prefixes, codes: Tensor) -> Tensor:
@@ -216,13 +251,13 @@ class Scorer(nn.Module):
         return torch.einsum("rd,rsd->rs", states_RD, items) + biases
 
     def attention_term(self, prefixes: Prefixes, items: Tensor) -> Tensor:
-        """sum over heads of attn_ch . (U_h Norm e_c), with queries of Norm e_c too, [R, S]."""
+        """sum over heads of attn_ch . (U_h Norm e_c), with queries of Norm e_c too unless separate, [R, S]."""
         assert self.attention is not None
         assert self.attention_out is not None
         assert prefixes.attention_keys is not None
-        items = self.attention_norm(items)
-        found_RSD = self.attention(items, prefixes.attention_keys, prefixes.view)
-        return (found_RSD * self.attention_out(items)).sum(dim=-1)
+        queried, content = self.asked(items)
+        found_RSD = self.attention(queried, prefixes.attention_keys, prefixes.view)
+        return (found_RSD * self.attention_out(content)).sum(dim=-1)
 
     def deep_term(self, prefixes: Prefixes, items: Tensor) -> Tensor:
         """w . r^m, [R, S]."""

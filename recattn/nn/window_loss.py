@@ -63,7 +63,8 @@ def head_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, train: Tra
 
     Only `head_gradient` of the gradient reaches the states, embeddings and biases in common with the retrieval score:
     few positions are a noisy teacher for those. Where none does, the head learns on them as it will meet them, without
-    dropout, or it would learn to make up for a noise that is not there later.
+    dropout, or it would learn to make up for a noise that is not there later. Embeddings of attention alone are the
+    head's own and have all of the gradient.
     """
     share = train.head_gradient
     as_served = _without_dropout(scorer.items, scorer.history) if scorer.training and not share else None
@@ -75,11 +76,13 @@ def head_loss(scorer: Scorer, batch: WindowBatch, states_BTD: Tensor, train: Tra
         hard = hard_items(scorer, batch, states_BTD, targets, train.hard_negatives)
         own = torch.cat([targets[:, None], hard], dim=1)
         looked_up = [
-            (_damped(scorer.items(codes), share), _damped(scorer.items.biases(codes), share))
+            (codes, _damped(scorer.items(codes), share), _damped(scorer.items.biases(codes), share))
             for codes in (own, batch.candidates)
         ]
     prefixes = window_prefixes(scorer, batch, states_BTD, batch.head_rows, batch.head_positions)
-    own_scores, shared_scores = (scorer.score(prefixes, items, biases) for items, biases in looked_up)
+    own_scores, shared_scores = (
+        scorer.score(prefixes, scorer.beside(items, codes), biases) for codes, items, biases in looked_up
+    )
     known = (batch.candidates[:, None] == own[:, None]).any(dim=2)
     return sampled_softmax_loss(own_scores, shared_scores, batch.candidate_log_counts, known)
 

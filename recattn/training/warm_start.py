@@ -52,7 +52,7 @@ def _rows(known: Blueprint, plan: Blueprint) -> dict[str, tuple[Tensor, Tensor]]
     same = (codes > 0) & (old_ids > 1) & (new_ids > 1)
     cold = torch.tensor([1])
     items = (torch.cat([cold, old_ids[same]]), torch.cat([cold, new_ids[same]]))
-    rows = {"items.ids.weight": items, "items.bias.weight": items}
+    rows = dict.fromkeys(("items.ids.weight", "items.bias.weight", "items.attention_ids.weight"), items)
     pairs = (("items.encoder", known.table.fitted, plan.table.fitted), ("user", known.users, plan.users))
     for prefix, old, new in (*pairs, ("context", known.context, plan.context)):
         rows |= _value_rows(prefix, old, new)

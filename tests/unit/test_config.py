@@ -74,6 +74,19 @@ def test_an_unknown_key_names_the_nearest(kind: type, key: str, message: str) ->
         ({"request_time": "shown"}, "request_time must be one of hidden, given, got 'shown'"),
         ({"dim": 10, "num_heads": 4}, r"dim \(10\) must be divisible by num_heads \(4\)"),
         ({"time": "order", "request_time": "given"}, "request_time='given' needs time='timestamp'"),
+        ({"keys": "separate"}, "keys='separate' is of attention heads, but score='attention' with attention='tran"),
+        (
+            {"keys": "separate", "score": "deep"},
+            "weights that heads of the attention score learn, but attention='transitions' with matching='cosine'",
+        ),
+        (
+            {"keys": "separate", "attention": "heads", "matching": "uniform"},
+            r"but attention='heads' with matching='uniform' learns none\. Set attention='heads', matching='cosine'",
+        ),
+        (
+            {"keys": "seperate"},
+            r"keys must be one of states, items, separate, got 'seperate'\. Did you mean 's",
+        ),
     ],
 )
 def test_an_impossible_model_is_refused(values: dict[str, Any], message: str) -> None:

@@ -73,17 +73,26 @@ def self_attention(x: list[np.ndarray], real: list[bool], bias: Any, w: Weights,
     return found @ w[f"{name}join.weight"].T
 
 
-def look(candidate: np.ndarray, past: list[np.ndarray], ages: Any, w: Weights, name: str, heads: int) -> np.ndarray:
+def look(
+    candidate: np.ndarray,
+    past: list[np.ndarray],
+    ages: Any,
+    w: Weights,
+    name: str,
+    heads: int,
+    matched: list[np.ndarray] | None = None,
+) -> np.ndarray:
     """What a candidate finds in what a request sees: `ages[i]` = (interactions since, time since).
 
-    Logits are q . k / sqrt(K), or, where there is a temperature, tau cos(q, k) with tau at most 20.
+    Logits are q . k / sqrt(K), or, where there is a temperature, tau cos(q, k) with tau at most 20. Keys are made of
+    `matched` where it is given, else of `past` like the values.
     """
     size = len(candidate)
     found = np.zeros(size)
     for h in range(heads):
         of = slice(h * size // heads, (h + 1) * size // heads)
         query = w[f"{name}query.weight"][of] @ candidate
-        keys = [w[f"{name}null_key"][h]] + [w[f"{name}key.weight"][of] @ state for state in past]
+        keys = [w[f"{name}null_key"][h]] + [w[f"{name}key.weight"][of] @ one for one in matched or past]
         values = [w[f"{name}null_value"][h]] + [w[f"{name}value.weight"][of] @ state for state in past]
         slopes = w[f"{name}recency.order_slope"][h], w.get(f"{name}recency.time_slope", np.zeros(heads))[h]
         bias = [0.0] + [-slopes[0] * age - slopes[1] * time for age, time in ages]
@@ -165,7 +174,11 @@ def score(scorer: Scorer, features: FeatureBatch, batch: RequestBatch, row: int,
     total = ((past[-1] if past else w["start"]) + extra) @ candidate + w["items.bias.weight"][rows[code], 0]
     if stage != "retrieval":
         asked = norm(candidate, w, "attention_norm")
-        found = look(asked, past, ages, w, "attention.", heads)
+        queried, matched = asked, None
+        if scorer.config.keys == "separate":
+            own = [norm(embedding, w, "key_norm") for embedding in w["items.attention_ids.weight"]]
+            queried, matched = own[rows[code]], [own[rows[one]] for one in batch.history.items[row].tolist()]
+        found = look(queried, past, ages, w, "attention.", heads, matched[: len(past)] if matched else None)
         total += found @ (w["attention_out.weight"] @ asked)
     if stage == "deep":
         r = candidate + extra
@@ -215,6 +228,7 @@ def make_scorer(scene: Any, seed: int = 0, *, plain: bool = False, **changes: An
         None if plain else encoder_of(scene.table.fitted, config.dim),
         config.dim,
         id_dropout=config.id_dropout,
+        separate=config.keys == "separate",
     )
     scorer = Scorer(
         config,

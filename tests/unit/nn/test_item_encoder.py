@@ -127,6 +127,47 @@ def test_id_dropout_leaves_padding_alone(items: ItemEncoder) -> None:
     assert torch.equal(items.train()(torch.zeros(50, dtype=torch.int64)), items.ids.weight[0].expand(50, -1))
 
 
+@pytest.fixture
+def separate(build_scorer: Callable[..., Any], scene: Any) -> ItemEncoder:
+    return build_scorer(scene, keys="separate").items
+
+
+def test_the_table_for_attention_is_of_ids_alone_and_as_large(separate: ItemEncoder) -> None:
+    assert separate.attention_ids is not None
+    assert separate.attention_ids.weight.shape == separate.ids.weight.shape == (2 + 12, 8)
+    codes = torch.tensor([[3, 13], [14, 0]])
+    assert torch.equal(separate.attention(codes), separate.attention_ids.weight[separate.id_rows[codes]])
+    cold, other, warm = separate.attention(torch.tensor([13, 14, 12]))
+    assert torch.equal(cold, other), "attributes have no part in it"
+    assert torch.equal(cold, separate.attention_ids.weight[COLD_ROW])
+    assert not torch.equal(cold, warm)
+
+
+def test_id_dropout_is_of_the_table_for_attention_too(separate: ItemEncoder) -> None:
+    separate.id_dropout, codes = 0.25, torch.tensor([5]).expand(4000)
+    torch.manual_seed(0)
+    dropped = (separate.train().attention(codes) == separate.attention_ids.weight[COLD_ROW]).all(dim=1)  # type: ignore[union-attr]
+    assert 0.2 < float(dropped.float().mean()) < 0.3
+    assert torch.equal(separate.eval().attention(codes)[0], separate.attention_ids.weight[separate.id_rows[5]])  # type: ignore[union-attr]
+
+
+def test_padding_starts_at_zero_for_attention_and_gets_no_gradient(scene: Any) -> None:
+    items = ItemEncoder(torch.from_numpy(scene.table.id_row).long(), None, None, 4, separate=True)
+    assert items.attention_ids is not None
+    found = items.attention(torch.tensor([0, 5]))
+    assert not found[0].any()
+    assert 0 < float(items.attention_ids.weight[1:].detach().std()) < 0.03
+    found.sum().backward()
+    assert not items.attention_ids.weight.grad[0].any()  # type: ignore[index]
+    assert items.attention_ids.weight.grad[items.id_rows[5]].all()  # type: ignore[index]
+    assert items.ids.weight.grad is None
+
+
+def test_there_is_one_table_unless_told(items: ItemEncoder) -> None:
+    assert items.attention_ids is None
+    assert not [name for name in items.state_dict() if "attention" in name]
+
+
 def test_an_item_looks_the_same_in_any_company(items: ItemEncoder) -> None:
     alone = items(torch.tensor([7]))
     torch.testing.assert_close(items(torch.tensor([[3, 7], [7, 14]]))[0, 1], alone[0], rtol=0, atol=1e-7)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -125,8 +126,10 @@ def batch_of(scene: Any, scorer: Any) -> Any:
     return scene.assembler(scorer.config).requests(requests)
 
 
-@pytest.mark.parametrize("matching", sorted(MATCHINGS))
-@pytest.mark.parametrize("keys", ["states", "items"])
+@pytest.mark.parametrize(
+    ("matching", "keys"),
+    [*itertools.product(sorted(MATCHINGS), ["states", "items"]), ("cosine", "separate"), ("mlp", "separate")],
+)
 def test_every_way_to_match_makes_a_scorer_that_treats_candidates_alone(
     scene: Any, build_scorer: Callable[..., Any], matching: Any, keys: Any
 ) -> None:
@@ -181,16 +184,20 @@ def test_only_a_model_with_item_keys_and_something_to_look_has_their_norm(
 
 
 @pytest.mark.parametrize(
-    ("matching", "score", "names"),
+    ("matching", "score", "names", "keys"),
     [
-        ("cosine", "attention", {"retrieval", "attention"}),
-        ("uniform", "attention", {"retrieval", "attention"}),
-        ("mlp", "attention", {"retrieval", "deep"}),
-        ("uniform", "deep", {"retrieval", "attention", "deep"}),
-        ("mlp", "deep", {"retrieval", "deep"}),
+        (matching, score, names, keys)
+        for matching, score, names in (
+            ("cosine", "attention", {"retrieval", "attention"}),
+            ("uniform", "attention", {"retrieval", "attention"}),
+            ("mlp", "attention", {"retrieval", "deep"}),
+            ("uniform", "deep", {"retrieval", "attention", "deep"}),
+            ("mlp", "deep", {"retrieval", "deep"}),
+        )
+        for keys in ("states", "items", "separate")
+        if (matching, keys) != ("uniform", "separate")
     ],
 )
-@pytest.mark.parametrize("keys", ["states", "items"])
 def test_every_weight_that_is_trained_has_a_gradient(
     scene: Any, build_scorer: Callable[..., Any], matching: Any, score: Any, names: set[str], keys: Any
 ) -> None:
@@ -211,7 +218,8 @@ def test_every_weight_that_is_trained_has_a_gradient(
     assert set(losses) == names
     assert all(torch.isfinite(loss) for loss in losses.values())
     total_loss(losses, train).backward()
-    head = {name: weight for name, weight in scorer.named_parameters() if name.startswith(("attention", "key_norm"))}
+    own = ("attention", "key_norm", "items.attention_ids")
+    head = {name: weight for name, weight in scorer.named_parameters() if name.startswith(own)}
     for name, weight in head.items():
         unused = matching == "mlp" and name in ("attention.null_key", "attention.null_value")
         if not weight.requires_grad or unused:

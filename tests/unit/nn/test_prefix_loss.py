@@ -39,7 +39,8 @@ def by_requests(scorer: Scorer, batch: WindowBatch) -> Tensor:
     targets, codes = batch.targets[rows, positions, None], batch.candidates
     prefixes = window_prefixes(scorer, batch, scorer.encode(batch.history), rows, positions, "attention")
     own, shared = (
-        scorer.score(prefixes, scorer.items(some), scorer.items.biases(some), "attention") for some in (targets, codes)
+        scorer.score(prefixes, scorer.candidates(some), scorer.items.biases(some), "attention")
+        for some in (targets, codes)
     )
     shared = (shared - batch.candidate_log_counts).masked_fill(codes == targets, -torch.inf)
     return -torch.cat([own, shared], dim=1).log_softmax(dim=1)[:, 0]
@@ -102,8 +103,17 @@ def test_every_position_has_the_cross_entropy_of_its_prefix_as_a_request(
         assert float(loss.detach()) == pytest.approx(float(every[n].detach()), rel=1e-5, abs=1e-6)
 
 
-@pytest.mark.parametrize("changes", [{"plain": True, "use_weights": False, "use_events": False}, {"num_heads": 1}])
-def test_attributes_and_the_number_of_heads_make_no_difference(
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"plain": True, "use_weights": False, "use_events": False},
+        {"num_heads": 1},
+        {"keys": "items"},
+        {"keys": "separate"},
+        {"keys": "separate", "score": "attention", "attention": "both"},
+    ],
+)
+def test_attributes_heads_and_what_keys_are_made_of_make_no_difference(
     changes: dict[str, Any], scene: Any, form: str, build_scorer: Callable[..., Scorer]
 ) -> None:
     scorer = build_scorer(scene, num_layers=1, **changes)

@@ -54,6 +54,7 @@ def close(one: Tensor, other: Tensor) -> None:
         {"request_time": "given"},
         {"request_time": "hidden", "num_layers": 1, "deep_layers": 1},
         {"num_layers": 0, "num_heads": 1, "use_weights": False, "use_events": False},
+        {"keys": "separate", "request_time": "given"},
     ],
 )
 def test_every_score_is_that_of_the_formula(

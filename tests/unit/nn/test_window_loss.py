@@ -40,7 +40,7 @@ def window_scores(scorer: Scorer, batch: WindowBatch, codes: Tensor, stage: Any 
     rows, positions = torch.nonzero(batch.targets, as_tuple=True)
     with torch.no_grad():
         prefixes = window_prefixes(scorer, batch, scorer.encode(batch.history), rows, positions)
-        return scorer.score(prefixes, scorer.items(codes), scorer.items.biases(codes), stage)
+        return scorer.score(prefixes, scorer.candidates(codes), scorer.items.biases(codes), stage)
 
 
 def same_requests(scene: Any, windows: Windows, ties: Any) -> Requests:
@@ -82,9 +82,12 @@ def test_windows_and_requests_give_the_same_score_for_the_same_prefix_and_candid
     close(got, wanted)
 
 
-@pytest.mark.parametrize("changes", [{"plain": True, "use_weights": False, "use_events": False}, {"num_layers": 0}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"plain": True, "use_weights": False, "use_events": False}, {"num_layers": 0}, {"keys": "separate"}],
+)
 @pytest.mark.parametrize("stage", STAGES)
-def test_both_routes_agree_without_attributes_or_without_blocks(
+def test_both_routes_agree_without_attributes_without_blocks_or_with_separate_keys(
     stage: Any, changes: dict[str, Any], scene: Any, build_scorer: Callable[..., Scorer]
 ) -> None:
     scorer = build_scorer(scene, **changes)
@@ -209,10 +212,11 @@ def test_the_head_loss_sums_the_hardest_items_exactly_with_the_rest_sampled(
     assert float(got.detach()) == pytest.approx(np.mean(wanted), rel=1e-5)
 
 
+@pytest.mark.parametrize("keys", ["states", "separate"])
 def test_a_share_of_the_head_gradient_reaches_what_retrieval_uses_too(
-    scene: Any, build_scorer: Callable[..., Scorer]
+    keys: Any, scene: Any, build_scorer: Callable[..., Scorer]
 ) -> None:
-    scorer = build_scorer(scene, dropout=0.0)
+    scorer = build_scorer(scene, dropout=0.0, keys=keys)
     batch = batch_of(scene, scorer.config, windows_of(scene, scorer))
 
     def gradients(share: float) -> dict[str, Tensor]:
@@ -224,7 +228,8 @@ def test_a_share_of_the_head_gradient_reaches_what_retrieval_uses_too(
 
     whole, part, none = gradients(1.0), gradients(0.25), gradients(0.0)
     shared = [name for name in whole if name.startswith(("items.ids", "items.bias", "items.encoder", "history."))]
-    own = [name for name in whole if name.startswith(("attention", "deep"))]
+    own = [name for name in whole if name.startswith(("attention", "deep", "items.attention_ids", "key_norm"))]
+    assert ("items.attention_ids.weight" in own) == (keys == "separate")
     assert len(shared) > 20
     assert len(own) > 20
     for name in shared:

@@ -98,6 +98,25 @@ def test_rows_follow_their_item_id(known: FittedModel, grown: FitData) -> None:
     assert torch.equal(warm["items.ids.weight"][0], torch.zeros(8))
 
 
+def test_rows_for_attention_follow_their_item_id(prepare: Any, world: Any, grown: FitData) -> None:
+    def plan(data: FitData) -> Any:
+        return replace(data.blueprint, config=replace(data.blueprint.config, keys="separate"))
+
+    before, after = plan(prepare(world.train, world.items, world.users)), plan(grown)
+    torch.manual_seed(1)
+    known = FittedModel(before, before.build())
+    warm, old = warm_scorer(known, after).state_dict(), known.scorer.state_dict()
+    torch.manual_seed(8)
+    name, fresh = "items.attention_ids.weight", after.build().state_dict()
+    assert warm[name].shape == (2 + 12, 8)  # padding, cold, trained: three gone, three new
+    for item in (f"i{number:02}" for number in range(3, 12)):
+        assert torch.equal(warm[name][row_of(after.table, item)], old[name][row_of(before.table, item)]), item
+    for item in ("new1", "new2", "i12"):
+        assert torch.equal(warm[name][row_of(after.table, item)], fresh[name][row_of(after.table, item)]), item
+    assert torch.equal(warm[name][1], old[name][1])
+    assert not torch.equal(warm[name][1], fresh[name][1])
+
+
 def fresh_scorer(data: FitData) -> dict[str, torch.Tensor]:
     torch.manual_seed(8)
     return data.blueprint.build().state_dict()

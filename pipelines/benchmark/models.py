@@ -131,6 +131,7 @@ MODELS = {
         _ablation("heads_whole_catalog", settings=HEADS | {"train.num_negatives": 1_000_000}),
         _ablation("uniform_pooling", settings=HEADS | {"model.matching": "uniform"}),
         _ablation("raw_keys", settings=HEADS | {"model.keys": "items"}),
+        _ablation("separate_embeddings", settings=HEADS | {"model.keys": "separate"}),
         _ablation("deep_too", settings={"model.score": "deep"}),
         _ablation("no_self_attention", settings={"model.num_layers": 0}),
         _ablation("one_head", settings={"model.num_heads": 1}),

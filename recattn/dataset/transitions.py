@@ -28,6 +28,7 @@ def count_transitions(
     shrinkage: float = 5.0,
     most: int = 500,
     half_life: float | None = None,
+    mutual: bool = False,
 ) -> Transitions:
     """Count how often each item followed each other one within `steps` interactions of one user.
 
@@ -36,6 +37,9 @@ def count_transitions(
     trained models on sparse data (arXiv 2605.07125). Interactions of one moment follow each other as they were given:
     what is bought together counts, too, whatever a request may see of its own moment.
 
+    With `mutual` both directions count alike, and what is popular counts less: the cosine of two items' companies,
+    share(c | i) = count(i, c) / sqrt((n_i + shrinkage) (n_c + shrinkage)), n their interactions; no row sums to one.
+
     Args:
         store: The histories.
         steps: How far apart two interactions may be.
@@ -43,6 +47,7 @@ def count_transitions(
         shrinkage: Counts that an item must have before its shares sum to one half.
         most: Items kept a row, those of the highest counts; the shares of the others are lost.
         half_life: Days before the end of the store after which an occurrence counts half; None: all count alike.
+        mutual: Whether what stands before an item counts as what follows it.
     """
     from scipy.sparse import coo_array, csr_array
 
@@ -60,21 +65,33 @@ def count_transitions(
             pairs = (items[earlier][same], items[later][same])
             values = (weights[later][same] * decay ** (step - 1)).astype(np.float32)
             total += coo_array((values, pairs), shape=(size, size)).tocsr()
+    if mutual:
+        total = (total + total.T).tocsr()
     total.sum_duplicates()
-    sums = total.sum(axis=1)
-    lengths = np.diff(total.indptr)
-    rows = np.repeat(np.arange(size, dtype=np.int32), lengths)
-    kept = np.ones(len(rows), dtype=bool)
-    long = np.flatnonzero(lengths[rows] > most)  # few rows have so many: only these are put in order
-    order = long[np.lexsort((total.indices[long], -total.data[long], rows[long]))]
-    ends = np.cumsum(lengths[lengths > most])
-    places = np.arange(len(order)) - np.repeat(ends - lengths[lengths > most], lengths[lengths > most])
-    kept[order[places >= most]] = False
+    rows = np.repeat(np.arange(size, dtype=np.int32), np.diff(total.indptr))
+    if mutual:
+        scale = 1 / np.sqrt(np.bincount(items, weights, minlength=size) + shrinkage)
+        shares = total.data * scale[rows] * scale[total.indices]
+    else:
+        shares = total.data / (total.sum(axis=1)[rows] + shrinkage)
+    kept = _highest(rows, total.indices, shares, most)
     return Transitions(
         offsets=np.concatenate([[0], np.cumsum(np.bincount(rows[kept], minlength=size))]).astype(np.int64),
         items=total.indices[kept].astype(np.int32),
-        shares=(total.data[kept] / (sums[rows[kept]] + shrinkage)).astype(np.float32),
+        shares=shares[kept].astype(np.float32),
     )
+
+
+def _highest(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, most: int) -> np.ndarray:
+    """bool: the first `most` entries of each row by value, then column; rows ascend."""
+    lengths = np.bincount(rows)
+    kept = np.ones(len(rows), dtype=bool)
+    long = np.flatnonzero(lengths[rows] > most)  # few rows have so many: only these are put in order
+    order = long[np.lexsort((columns[long], -values[long], rows[long]))]
+    ends = np.cumsum(lengths[lengths > most])
+    places = np.arange(len(order)) - np.repeat(ends - lengths[lengths > most], lengths[lengths > most])
+    kept[order[places >= most]] = False
+    return kept
 
 
 def recency_weights(times: np.ndarray, half_life: float) -> np.ndarray:

@@ -21,9 +21,15 @@ class Reach(NamedTuple):
     shrinkage: float
     last: int  # latest interactions that look
     fade: float  # what each interaction since takes from a look
+    mutual: bool  # whether what stands before counts as what follows
 
 
-REACHES = (Reach(1, 1.0, 5.0, 3, 0.5), Reach(10, 0.8, 20.0, 5, 0.7))
+REACHES = (
+    Reach(1, 1.0, 5.0, 3, 0.5, mutual=False),
+    Reach(10, 0.8, 20.0, 5, 0.7, mutual=False),
+    Reach(20, 1.0, 10.0, 3, 0.6, mutual=True),
+)
+UNVALIDATED = (0.3, 0.3, 0.0)  # their weights where none were chosen
 
 
 class TransitionTable(nn.Module):
@@ -49,8 +55,15 @@ class TransitionTable(nn.Module):
 
     def fill(self, store: HistoryStore, half_life: float | None) -> None:
         """Count the transitions of `store`."""
-        steps, decay, shrinkage = self.reach[:3]
-        transitions = count_transitions(store, steps=steps, decay=decay, shrinkage=shrinkage, half_life=half_life)
+        reach = self.reach
+        transitions = count_transitions(
+            store,
+            steps=reach.steps,
+            decay=reach.decay,
+            shrinkage=reach.shrinkage,
+            half_life=half_life,
+            mutual=reach.mutual,
+        )
         device = self.shares.device
         self.offsets = torch.from_numpy(transitions.offsets).to(device)
         self.items = torch.from_numpy(transitions.items).to(device)
@@ -94,8 +107,9 @@ class TransitionMemory(nn.Module):
 
     def __init__(self, num_codes: int) -> None:
         super().__init__()
+        self.num_codes = num_codes
         self.tables = nn.ModuleList(TransitionTable(reach, num_codes) for reach in REACHES)
-        self.register_buffer("weights", torch.full((len(REACHES),), 0.3))
+        self.register_buffer("weights", torch.tensor(UNVALIDATED))
 
     @property
     def empty(self) -> bool:
@@ -110,9 +124,26 @@ class TransitionMemory(nn.Module):
 
     def matches(self, items_BT: Tensor, rows_R: Tensor, mask_RT: Tensor, ages_RT: Tensor) -> Tensor:
         """log(1 + SCALE found) of all codes by table, float32 [tables, R, N + 1]."""
-        found = [table(items_BT, rows_R, mask_RT, ages_RT) for table in self.tables]
-        return torch.log1p(SCALE * torch.stack(found))
+        return torch.stack([_bent(table(items_BT, rows_R, mask_RT, ages_RT)) for table in self.tables])
 
     def forward(self, items_BT: Tensor, rows_R: Tensor, mask_RT: Tensor, ages_RT: Tensor) -> Tensor:
         """The term of all codes [R, N + 1]."""
-        return torch.tensordot(self.weights.float(), self.matches(items_BT, rows_R, mask_RT, ages_RT), dims=1)
+        total = torch.zeros(len(rows_R), self.num_codes, device=rows_R.device)
+        for weight, table in zip(self.weights.tolist(), self.tables, strict=True):
+            if weight:
+                total += weight * _bent(table(items_BT, rows_R, mask_RT, ages_RT))
+        return total
+
+    def _load_from_state_dict(self, state_dict: dict[str, Tensor], prefix: str, *args: Any) -> None:
+        saved = len(state_dict.get(f"{prefix}weights", self.weights))
+        if saved < len(self.tables):  # a model of fewer tables: the others are empty and weigh nothing
+            weights = state_dict[f"{prefix}weights"]
+            state_dict[f"{prefix}weights"] = torch.cat([weights, weights.new_zeros(len(self.tables) - saved)])
+            for place, table in enumerate(self.tables):
+                if place >= saved:
+                    state_dict |= table.state_dict(prefix=f"{prefix}tables.{place}.")
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+
+def _bent(found: Tensor) -> Tensor:
+    return torch.log1p(SCALE * found)

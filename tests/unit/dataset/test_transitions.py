@@ -88,6 +88,32 @@ def test_a_small_world_is_counted_by_hand() -> None:
     assert found == pytest.approx({(1, 2): 2 / 3.5, (1, 3): 0.5 / 3.5, (2, 3): 1 / 2})
 
 
+@pytest.mark.parametrize(("steps", "decay", "shrinkage", "half_life"), [(10, 0.8, 10.0, None), (3, 0.5, 1.0, 6.0)])
+def test_mutual_shares_are_cosines_of_a_double_loop(
+    store: HistoryStore, steps: int, decay: float, shrinkage: float, half_life: float | None
+) -> None:
+    ages = (store.times.max() - store.times) / DAY
+    weights = np.ones(len(store)) if half_life is None else 0.5 ** (ages / half_life)
+    touched = np.bincount(store.items, weights)
+    counts: dict[tuple[int, int], float] = defaultdict(float)
+    for user in range(len(store.users)):
+        rows = range(store.offsets[user], store.offsets[user + 1])
+        for later in rows:
+            for earlier in rows:
+                pair = (int(store.items[earlier]), int(store.items[later]))
+                if 1 <= later - earlier <= steps and pair[0] != pair[1]:
+                    for way in (pair, pair[::-1]):
+                        counts[way] += weights[later] * decay ** (later - earlier - 1)
+    found = as_dict(
+        count_transitions(store, steps=steps, decay=decay, shrinkage=shrinkage, half_life=half_life, mutual=True)
+    )
+    assert found.keys() == counts.keys()
+    for (item, other), count in counts.items():
+        expected = count / np.sqrt((touched[item] + shrinkage) * (touched[other] + shrinkage))
+        assert found[item, other] == pytest.approx(expected, rel=1e-5)
+        assert found[item, other] == pytest.approx(found[other, item], rel=1e-6)
+
+
 def test_counting_in_parts_changes_nothing(store: HistoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
     whole = count_transitions(store)
     monkeypatch.setattr(room, "_ROWS_AT_ONCE", 7)

@@ -17,12 +17,12 @@ from recattn.dataset.history import HistoryStore
 from recattn.dataset.requests import make_requests
 from recattn.dataset.transitions import count_transitions
 from recattn.inference.cascade import Cascade, CatalogView, rank_catalog
-from recattn.nn.transition_memory import REACHES, SCALE, TransitionMemory
+from recattn.nn.transition_memory import REACHES, SCALE, UNVALIDATED, Reach, TransitionMemory
 from recattn.recommender import Recommender
 from recattn.schema import read_interactions
 
 SIZE = 14  # items of the shared world with its two that nobody touched
-WEIGHTS = torch.tensor([0.45, 0.8])
+WEIGHTS = torch.tensor([0.45, 0.8, 0.3])
 
 
 @pytest.fixture(scope="module")
@@ -55,16 +55,17 @@ def by_loops(model: Recommender, train: HistoryStore, seen: list[tuple[int, int]
     """The term of one candidate: `seen` holds (item, interactions since) of what a request sees."""
     total = 0.0
     for weight, reach in zip(model.scorer.memory.weights.tolist(), REACHES, strict=True):
-        shares = shares_of(train, reach.steps, reach.decay, reach.shrinkage)
+        shares = shares_of(train, reach)
         norm = sum(reach.fade**age for age in range(reach.last))
         found = sum(reach.fade**age / norm * shares.get((item, code), 0.0) for item, age in seen if age < reach.last)
         total += weight * math.log(1 + SCALE * found)
     return total
 
 
-def shares_of(store: HistoryStore, steps: int, decay: float, shrinkage: float) -> dict[tuple[int, int], float]:
+def shares_of(store: HistoryStore, reach: Reach) -> dict[tuple[int, int], float]:
     """share(c | i), as `tests/unit/dataset/test_transitions.py` holds it against a double loop."""
-    found = count_transitions(store, steps=steps, decay=decay, shrinkage=shrinkage)
+    counted = {name: getattr(reach, name) for name in ("steps", "decay", "shrinkage", "mutual")}
+    found = count_transitions(store, **counted)
     owners = np.repeat(np.arange(len(found.offsets) - 1), np.diff(found.offsets))
     return dict(zip(zip(owners.tolist(), found.items.tolist(), strict=True), found.shares.tolist(), strict=True))
 
@@ -119,8 +120,10 @@ def test_padding_and_nobodys_items_are_never_found(model: Recommender) -> None:
     assert (remembered(model, [[13, 14]], [[1, 1]], [0]) == 0).all()
 
 
-def test_what_is_found_are_shares_that_sum_to_at_most_one(model: Recommender) -> None:
+def test_what_is_found_of_followers_are_shares_that_sum_to_at_most_one(model: Recommender) -> None:
     for table in model.scorer.memory.tables:
+        if table.reach.mutual:
+            continue
         items = torch.randint(1, SIZE + 1, (4, 12), generator=torch.Generator().manual_seed(1))
         ages = torch.arange(11, -1, -1.0).expand(4, -1)
         found = table(items, torch.arange(4), torch.ones(4, 12, dtype=torch.bool), ages)
@@ -258,7 +261,7 @@ def test_only_train_is_counted(world: Any, small_model: Any, small_train: Any) -
     for name, value in alone.scorer.memory.state_dict().items():
         if name != "weights":
             assert torch.equal(beside.scorer.memory.state_dict()[name], value), name
-    assert torch.equal(alone.scorer.memory.weights, torch.full((2,), 0.3))
+    assert torch.equal(alone.scorer.memory.weights, torch.tensor(UNVALIDATED))
 
 
 def test_a_half_life_reaches_the_tables(world: Any, small_model: Any, small_train: Any, model: Recommender) -> None:
@@ -285,3 +288,28 @@ def test_nothing_at_or_after_the_moment_of_a_request_changes_its_scores(model: R
     early = world.log.copy()
     early.loc[~late, "item_id"] = rng.permutation(early.loc[~late, "item_id"].to_numpy())
     assert not model.recommend(history=early, **asked).equals(expected)
+
+
+def test_a_table_that_weighs_nothing_is_not_looked_into(
+    model: Recommender, batch: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = copy.deepcopy(model.scorer)
+    scorer.memory.weights.copy_(torch.tensor([0.5, 0.0, 0.0]))
+    asked = []
+    for place, table in enumerate(scorer.memory.tables):
+        real = table.forward
+        monkeypatch.setattr(table, "forward", lambda *args, _p=place, _f=real: asked.append(_p) or _f(*args))
+    with torch.inference_mode():
+        scorer(batch)
+    assert asked == [0]
+
+
+def test_a_model_saved_with_fewer_tables_is_read_as_it_was(model: Recommender) -> None:
+    state = model.scorer.memory.state_dict()
+    old = {name: value for name, value in state.items() if not name.startswith("tables.2.")}
+    old["weights"] = state["weights"][:2]
+    again = TransitionMemory(SIZE + 1)
+    again.load_state_dict(old)
+    assert torch.equal(again.weights, torch.tensor([*WEIGHTS.tolist()[:2], 0.0]))
+    assert torch.equal(again.tables[1].shares, state["tables.1.shares"])
+    assert len(again.tables[2].shares) == 0

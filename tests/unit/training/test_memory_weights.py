@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -18,7 +17,7 @@ from recattn.nn.scorer import Scorer
 from recattn.recommender import Recommender
 from recattn.schema import read_interactions
 from recattn.training import DataModule, memory_weights
-from recattn.training.memory_weights import GRID, choose_weights
+from recattn.training.memory_weights import Contest, choose_weights, likeliest_weights
 from recattn.training.prepare import FitData, Specs, prepare_fit
 
 LONE = {"score": "attention", "attention": "transitions"}  # no learned term beside the retrieval score
@@ -31,7 +30,7 @@ def chosen(data: FitData, scorer: Scorer) -> list[float]:
     batches = module.truth_batches(module.validation)
     told = choose_weights(scorer.eval(), (batches[i] for i in range(len(batches))), len(module.validation.requests))
     weights = scorer.memory.weights.tolist()
-    assert told == {"memory_weight_0": weights[0], "memory_weight_1": weights[1]}
+    assert told == {f"memory_weight_{place}": weight for place, weight in enumerate(weights)}
     return weights
 
 
@@ -107,17 +106,15 @@ def test_where_transitions_are_noise_they_weigh_nothing(prepare: Any) -> None:
     data = prepare(log_of(draws))
     known = [int(item[1:]) for item in data.blueprint.table.vocabulary.ids]
     scorer = opinionated(data, np.log(shares[known]))
-    assert chosen(data, scorer) == [0.0, 0.0]
+    assert sum(chosen(data, scorer)) < 0.1
 
 
 @pytest.mark.parametrize("target", ["last", "successive", "all"])
 @pytest.mark.parametrize("parts", [LONE, {"score": "deep", "attention": "both"}])
-def test_they_are_those_of_the_highest_ndcg_on_the_grid(
+def test_their_scale_is_that_of_the_highest_ndcg(
     prepare: Any, monkeypatch: pytest.MonkeyPatch, target: str, parts: dict[str, Any]
 ) -> None:
-    """Held against recommending and evaluating with each pair; of unequal numbers of truths, some unknown."""
-    grid = (0.0, 0.3, 1.4)
-    monkeypatch.setattr(memory_weights, "GRID", grid)
+    """Held against recommending and evaluating at each scale; of unequal numbers of truths, some unknown."""
     rng = np.random.default_rng(3)
     items = (rng.integers(0, 40, (30, 1)) + rng.integers(1, 4, (30, 9)).cumsum(axis=1)) % 40
     log = log_of(items)
@@ -128,34 +125,91 @@ def test_they_are_those_of_the_highest_ndcg_on_the_grid(
     scorer = opinionated(data, rng.normal(0, 2, len(data.blueprint.table) - 1))
     if scorer.deep_out is not None:
         torch.nn.init.normal_(scorer.deep_out.weight, generator=torch.Generator().manual_seed(0))
-    weights = chosen(data, scorer)
-    values = {}
-    for pair in itertools.product(grid, grid):
-        scorer.memory.weights.copy_(torch.tensor(pair))
-        values[pair] = ndcg(data, scorer)
-    best = max(values, key=lambda pair: (round(values[pair], 9), [-weight for weight in pair]))
-    assert weights == pytest.approx(best)
-    assert max(values.values()) > min(values.values()) + 0.05, "the weights hardly matter: the test shows little"
+    scales = (0.0, 0.2, 0.5, 1.0, 2.5)
+    monkeypatch.setattr(memory_weights, "SCALES", (1.0,))
+    likely = torch.tensor(chosen(data, scorer))
+    values = []
+    for scale in scales:
+        scorer.memory.weights.copy_(scale * likely)
+        values.append(round(ndcg(data, scorer), 9))
+    monkeypatch.setattr(memory_weights, "SCALES", scales)
+    assert chosen(data, scorer) == pytest.approx((scales[int(np.argmax(values))] * likely).tolist())
+    assert max(values) > min(values) + 0.05, "the weights hardly matter: the test shows little"
 
 
-def test_a_truths_worth_hangs_on_how_many_there_are(prepare: Any) -> None:
+def contest_of(scores: Any, found: Any, truth: list[list[int]]) -> Contest:
+    """Requests over a catalog whose item c is column c - 1."""
+    scores, found = torch.tensor(scores).float(), torch.tensor(found).float()
+    return Contest.of(scores, found, torch.tensor(truth), torch.arange(scores.shape[1] + 1) - 1)
+
+
+def test_the_likeliest_weights_are_found_again() -> None:
+    """Truths are drawn by the very softmax; learned scores are twice too sure of themselves."""
+    rng = np.random.default_rng(0)
+    scores, found = rng.normal(0, 2, (4000, 30)), rng.exponential(1, (3, 4000, 30)) * (rng.random((3, 4000, 30)) < 0.3)
+    chances = torch.from_numpy(0.5 * scores + 0.6 * found[0] + 0.2 * found[1]).softmax(dim=1)
+    truth = 1 + torch.multinomial(chances, 1, generator=torch.Generator().manual_seed(0))
+    likely = likeliest_weights([contest_of(scores, found, truth.tolist())], 3)
+    assert likely == pytest.approx([1.2, 0.4, 0.0], abs=0.15)
+    assert (likely >= 0).all()
+
+
+def test_the_slope_of_the_likelihood_is_that_of_finite_differences() -> None:
+    """With padding, a miss, several truths, an item that may not be recommended, and a request without a truth."""
+    rng = np.random.default_rng(1)
+    scores, found = rng.normal(0, 2, (4, 12)), rng.exponential(1, (2, 4, 12)) * (rng.random((2, 4, 12)) < 0.5)
+    scores[0, 3] = -np.inf
+    contest = contest_of(scores, found, [[4, 2, 0], [1, -1, 7], [12, 11, 10], [0, 0, 0]])
+    point = np.array([0.7, 0.4, 0.1])
+    value, slope = contest.surprise(point)
+    assert np.isfinite(value)
+    for place in range(3):
+        step = np.eye(3)[place] * 1e-2
+        around = contest.surprise(point + step)[0] - contest.surprise(point - step)[0]
+        assert slope[place] == pytest.approx(around / 2e-2, rel=1e-2)
+
+
+def test_a_request_whose_items_are_all_seen_changes_nothing() -> None:
+    rng = np.random.default_rng(2)
+    scores, found = rng.normal(0, 2, (3, 12)), rng.exponential(1, (1, 3, 12))
+    scores[2] = -np.inf
+    with_it, without = contest_of(scores, found, [[1], [2], [3]]), contest_of(scores[:2], found[:, :2], [[1], [2]])
+    for one, other in zip(with_it.surprise(np.array([1.0, 0.5])), without.surprise(np.array([1.0, 0.5])), strict=True):
+        assert one == pytest.approx(other, rel=1e-5)
+    assert with_it.gain(np.array([0.5])) == without.gain(np.array([0.5]))
+
+
+def gain(scores: list[float], truth: list[int], found: list[float] | None = None, weight: float = 0.0) -> float:
+    """NDCG@10 of one request with one table."""
+    return contest_of([scores], [[found or [0.0] * len(scores)]], [truth]).gain(np.array([weight]))
+
+
+def test_a_truths_worth_hangs_on_how_many_there_are() -> None:
     """NDCG, not DCG: one truth found first is worth as much as ten at the first ten places."""
-    scores = -torch.arange(12.0)[None]
-    places = torch.arange(13) - 1
-    one = memory_weights._gain(scores, torch.tensor([[1, 0, 0]]), places)
-    assert one.tolist() == [[1.0, 0.0, 0.0]]
-    ten = memory_weights._gain(scores, torch.arange(1, 11)[None], places)
-    assert float(ten.sum()) == pytest.approx(1.0)
-    missed = memory_weights._gain(scores, torch.tensor([[2, -1, 12]]), places)
+    scores = [-float(place) for place in range(12)]
+    assert gain(scores, [1, 0, 0]) == 1.0
+    assert gain(scores, list(range(1, 11))) == pytest.approx(1.0)
     ideal = 1 + 1 / np.log2(3) + 1 / 2
-    assert missed[0].tolist() == pytest.approx([1 / np.log2(3) / ideal, 0, 0])
+    assert gain(scores, [2, -1, 12]) == pytest.approx(1 / np.log2(3) / ideal)
 
 
-def test_what_may_not_be_recommended_takes_no_place(prepare: Any) -> None:
-    scores = torch.tensor([[-torch.inf, 3.0, 2.0, 1.0]])
-    places = torch.tensor([-1, 0, 1, 2, 3])
-    assert memory_weights._gain(scores, torch.tensor([[1]]), places).tolist() == [[0.0]]
-    assert memory_weights._gain(scores, torch.tensor([[2]]), places).tolist() == [[1.0]]
+def test_what_may_not_be_recommended_takes_no_place() -> None:
+    scores = [-float("inf"), 3.0, 2.0, 1.0]
+    assert gain(scores, [1]) == 0.0
+    assert gain(scores, [2]) == 1.0
+
+
+def test_items_that_no_table_knows_are_counted_as_far_as_they_matter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the ranks among all items, for truths that a table knows and for others."""
+    monkeypatch.setattr(memory_weights, "RIVALS", 10)
+    rng = np.random.default_rng(5)
+    for weight in (0.0, 0.5, 2.0):
+        for truth in range(1, 41):
+            scores, found = rng.normal(0, 1, 40), np.where(rng.random(40) < 0.2, rng.exponential(1, 40), 0.0)
+            total = scores + weight * found
+            rank = int((total > total[truth - 1]).sum())
+            expected = 1 / np.log2(rank + 2) if rank < 10 else 0.0
+            assert gain(scores.tolist(), [truth], found.tolist(), weight) == pytest.approx(expected)
 
 
 def test_the_learned_weights_stay_as_they_are(prepare: Any) -> None:
@@ -203,7 +257,7 @@ def test_the_cells_alive_at_a_time_change_no_weight(prepare: Any, monkeypatch: p
 def test_a_fit_with_validation_ends_with_chosen_weights(world: Any, small_model: Any, small_train: Any) -> None:
     model = Recommender(small_model(**LONE), small_train(max_epochs=1)).fit(world.train, valid=world.valid)
     weights = model.scorer.memory.weights.tolist()
-    assert all(any(abs(weight - one) < 1e-6 for one in GRID) for weight in weights)
+    assert min(weights) >= 0
     assert sum(weights) > 0, "a walk round a circle is what the memory knows best"
     again = Recommender(small_model(**LONE), small_train(max_epochs=1)).fit(world.train, valid=world.valid)
     assert again.scorer.memory.weights.tolist() == weights

@@ -79,8 +79,9 @@ def fit(trial: Trial, task: Task, seed: int, folder: Path, *, peers_folder: Path
     if trial.model.kind == "recattn":
         return _ours(trial, task, seed, folder, refit)
     part = _part(refit)
+    train = task.fitted_on(part)
     begin = time.perf_counter()
-    fitted = _baseline(trial).fit(task.fitted_on(part), time=task.split.time, ties=task.split.ties)
+    fitted = _baseline(trial).fit(train, time=task.split.time, ties=task.split.ties)
     seconds = time.perf_counter() - begin
 
     def recommend(asked: Asked) -> pd.DataFrame:

@@ -87,9 +87,10 @@ class DataModule(L.LightningDataModule):
         batches = self.truth_batches(self.validation)
         return whole_batches(batches, num_workers=self.num_workers, pin_memory=self._pinned)
 
-    def truth_batches(self, validation: Validation) -> TruthBatches:
-        """This process's share of the validation."""
-        rank, world = (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
+    def truth_batches(self, validation: Validation, *, whole: bool = False) -> TruthBatches:
+        """This process's share of the validation, or the `whole`."""
+        shared = self.trainer is not None and not whole
+        rank, world = (self.trainer.global_rank, self.trainer.world_size) if shared else (0, 1)
         return TruthBatches(
             validation.assembler,
             validation.requests,

@@ -16,6 +16,7 @@ from typing import Any
 
 import lightning as L
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 
 from recattn.config import to_dict
 from recattn.errors import ArtifactError, ConfigError, TrainingError
@@ -105,18 +106,19 @@ def fit_scorer(
             raise
         finally:
             trainer.callbacks[:] = own  # type: ignore[attr-defined]
-    best = folder / "best.ckpt"
+    best = _written_to(callbacks, folder) / "best.ckpt"
     best_epoch = None
     if data.validation is not None and best.exists():
         state = torch.load(best, map_location="cpu", weights_only=True)
         lit.load_state_dict(state["state_dict"])
         best_epoch = int(state["epoch"])
+    trainer.strategy.barrier()  # all processes have read what the first one wrote
     if temporary is not None:
         shutil.rmtree(folder, ignore_errors=True)
     if data.validation is not None and lit.scorer.memory is not None:
         lit.scorer.eval()
         assert module.validation is not None
-        batches = module.truth_batches(module.validation)
+        batches = module.truth_batches(module.validation, whole=True)  # all processes choose alike
         chosen = choose_weights(lit.scorer, (batches[i] for i in range(len(batches))), len(module.validation.requests))
         log.info("weights of the transition memory, chosen on validation: %s", chosen)
         for observer in observers if trainer.is_global_zero else ():
@@ -124,6 +126,12 @@ def fit_scorer(
     elif best_epoch is not None and (hint := cheaper_is_better(tell.curve, best_epoch)):
         log.warning(hint)
     return FitResult(FittedModel(plan, lit.scorer.cpu().eval()), tell.curve, best_epoch)
+
+
+def _written_to(callbacks: Sequence[L.Callback], folder: Path) -> Path:
+    """Where the checkpoints are: the folder of the first process, which writes them for all."""
+    places = [one.dirpath for one in callbacks if isinstance(one, ModelCheckpoint) and one.dirpath is not None]
+    return Path(places[0]) if places else folder
 
 
 def cheaper_is_better(curve: Sequence[Mapping[str, float]], best_epoch: int) -> str | None:

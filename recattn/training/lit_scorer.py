@@ -8,6 +8,7 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
+from torchmetrics import MeanMetric
 
 from recattn.batching.batch import TruthBatch, WindowBatch
 from recattn.batching.loaders import TruthBatches, WindowBatches
@@ -41,6 +42,7 @@ class LitScorer(L.LightningModule):
     def __init__(self, scorer: Scorer, train: TrainConfig, *, cascade: Cascade | None = None) -> None:
         super().__init__()
         self.scorer, self.train_config, self.cascade = scorer, train, cascade or Cascade()
+        self._means = torch.nn.ModuleDict()
         self._catalog: CatalogView | None = None
         self._sample: CascadeSample | None = None
 
@@ -57,10 +59,13 @@ class LitScorer(L.LightningModule):
         loss = total_loss(losses, self.train_config)
         self._check_finite(loss, batch_idx)
         size = len(batch.targets)
-        self.log("train/loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=size)
+        self._log_loss("train/loss", loss, size, prog_bar=True)
         for name, value in losses.items():
-            self.log(f"train/{name}_loss", value, on_step=False, on_epoch=True, batch_size=size)
+            self._log_loss(f"train/{name}_loss", value, size)
         return loss
+
+    def _log_loss(self, name: str, value: Tensor, size: int, *, prog_bar: bool = False) -> None:
+        self.log(name, value.detach(), on_epoch=True, on_step=False, prog_bar=prog_bar, batch_size=size, sync_dist=True)
 
     def _check_finite(self, loss: Tensor, batch_idx: int) -> None:
         if loss.device.type != "cpu" and batch_idx % 20:  # each look waits for the device
@@ -156,8 +161,14 @@ class LitScorer(L.LightningModule):
         return not_seen(batch.seen, self._catalog.codes, self.scorer.items.num_codes)
 
     def _log_mean(self, name: str, values: np.ndarray) -> None:
+        """The mean over all requests, also where processes have unequal shares of them."""
+        if name not in self._means:
+            self._means[name] = MeanMetric().to(self.device)
+        metric = self._means[name]
+        assert isinstance(metric, MeanMetric)
+        metric.update(float(values.mean()), len(values))
         shown = name == MONITOR
-        self.log(name, float(values.mean()), batch_size=len(values), sync_dist=True, prog_bar=shown)
+        self.log(name, metric, on_step=False, on_epoch=True, prog_bar=shown, metric_attribute=f"_means.{name}")
 
     def configure_optimizers(self) -> Any:
         config = self.train_config

@@ -142,9 +142,14 @@ class BoundedTargetAttention(TargetAttention):
         keys, values = super().keys(states_BTD, values_BTD)
         return Keys(normalize(keys, dim=-1), values)
 
+    def temperature(self) -> Tensor:
+        """tau of each head [H]."""
+        return self.log_temperature.clamp(max=math.log(self.BOUND)).exp()
+
     def queries(self, candidates: Tensor) -> Tensor:
-        temperature = self.log_temperature.clamp(max=math.log(self.BOUND)).exp()[:, None, None]
-        return temperature * normalize(split_heads(self.query(candidates), self.num_heads), dim=-1)
+        return self.temperature()[:, None, None] * normalize(
+            split_heads(self.query(candidates), self.num_heads), dim=-1
+        )
 
 
 class UniformAttention(BoundedTargetAttention):

@@ -9,9 +9,10 @@ from torch import Tensor, nn
 
 from recattn.batching.batch import FeatureBatch, HistoryBatch, RequestBatch
 from recattn.config import STAGES, ModelConfig, Stage
-from recattn.nn.attention import MATCHINGS, Keys, TargetAttention, View
+from recattn.nn.attention import MATCHINGS, BoundedTargetAttention, Keys, TargetAttention, View
 from recattn.nn.history_encoder import FeedForward, HistoryEncoder
 from recattn.nn.item_encoder import FeatureEncoder, ItemEncoder
+from recattn.nn.linear_head import linear_head_term, suits
 from recattn.nn.transition_memory import TransitionMemory
 
 
@@ -256,6 +257,9 @@ class Scorer(nn.Module):
         assert self.attention_out is not None
         assert prefixes.attention_keys is not None
         queried, content = self.asked(items)
+        if isinstance(self.attention, BoundedTargetAttention) and suits(self.attention, content):
+            readout = self.attention_out.weight
+            return linear_head_term(self.attention, queried, content, readout, prefixes.attention_keys, prefixes.view)
         found_RSD = self.attention(queried, prefixes.attention_keys, prefixes.view)
         return (found_RSD * self.attention_out(content)).sum(dim=-1)
 

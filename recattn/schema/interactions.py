@@ -14,9 +14,10 @@ from recattn.config import Time
 from recattn.errors import ConfigError, DataError
 from recattn.schema import columns as c
 from recattn.schema.ids import check_kind, unwrap
+from recattn.schema.list_columns import explode_frame
 from recattn.schema.names import rename, require
 from recattn.schema.read import own_copy, read_frame
-from recattn.schema.rows import BadRowPolicy, Fault, check_policy, null_fault, settle
+from recattn.schema.rows import BadRowPolicy, Fault, Mask, check_policy, null_fault, settle
 from recattn.schema.times import Int64s, Unit, read_sort_key, read_times
 
 WHAT = "interactions"
@@ -41,7 +42,8 @@ def read_interactions(
 
     Columns: `user_id`, `item_id` (plain dtypes, no nulls, one kind each), `timestamp` int64, `event_type` (text) and
     `weight` (float32) where given, both of which may be null, then all other columns as they were. Rows keep their
-    order; the index is 0..R-1. A canonical frame passes unchanged, and the frame given is never changed.
+    order; the index is 0..R-1. A canonical frame passes unchanged, and the frame given is never changed. Where
+    `item_id` and `timestamp` hold lists (one row a user), all list columns are taken apart side by side.
 
     Args:
         data: A DataFrame, or a path to CSV or Parquet (see `read_frame`).
@@ -63,13 +65,31 @@ def read_interactions(
     """
     check_time(time)
     check_policy(bad_rows)
-    frame = rename(own_copy(read_frame(data, WHAT)), columns, WHAT)
+    given = own_copy(read_frame(data, WHAT))
+    frame, faults = check_rows(given, columns=columns, unit=unit, time=time, now=now)
+    if frame.empty:
+        raise DataError(f"{WHAT} is empty: it has no row.")
+    frame = keep_rows(frame, settle(WHAT, faults, bad_rows))
+    if time == "order":
+        frame[c.TIME] = places(frame[c.USER], frame[c.TIME].to_numpy())
+    return frame
+
+
+def check_rows(
+    frame: pd.DataFrame, *, columns: Mapping[str, str] | None, unit: Unit, time: Time, now: Any
+) -> tuple[pd.DataFrame, list[Fault]]:
+    """The frame under our names, one row an interaction, with what is wrong in it; arguments as in `read_interactions`.
+
+    Its `timestamp` holds seconds, for `time="order"` numbers that order a user's rows (all 0 where there is no such
+    column). The columns of the frame given may be replaced, its values are not. It may be a piece of a log.
+    """
+    frame = rename(frame, columns, WHAT)
     if c.WEIGHT not in frame.columns and "rating" in frame.columns:
         frame = frame.rename(columns={"rating": c.WEIGHT})
     require(frame, [c.USER, c.ITEM, *([c.TIME] if time == "timestamp" else [])], WHAT)
-    if frame.empty:
-        raise DataError(f"{WHAT} is empty: it has no row.")
-    frame = frame.reset_index(drop=True)
+    frame = explode_frame(frame, [name for name in (c.ITEM, c.TIME) if name in frame.columns], WHAT).reset_index(
+        drop=True
+    )
     faults: list[Fault] = []
     for column in (c.USER, c.ITEM):
         frame[column] = unwrap(frame[column])
@@ -86,12 +106,14 @@ def read_interactions(
     if c.WEIGHT in frame.columns:
         frame[c.WEIGHT], fault = read_numbers(frame[c.WEIGHT], optional=True)
         faults.append(fault)
-    keep = settle(WHAT, faults, bad_rows)
+    return frame, faults
+
+
+def keep_rows(frame: pd.DataFrame, keep: Mask | None) -> pd.DataFrame:
+    """The rows of a checked frame that are kept (None: all), in canonical types."""
     if keep is not None:
         frame = frame.loc[keep].reset_index(drop=True)
         frame[c.USER], frame[c.ITEM] = unwrap(frame[c.USER]), unwrap(frame[c.ITEM])
-    if time == "order":
-        frame[c.TIME] = places(frame[c.USER], frame[c.TIME].to_numpy())
     if c.EVENT in frame.columns:
         frame[c.EVENT] = _as_text(frame[c.EVENT])
     return in_order(frame, [c.USER, c.ITEM, c.TIME, c.EVENT, c.WEIGHT])

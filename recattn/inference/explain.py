@@ -3,20 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-import torch
-from torch import Tensor
 
 from recattn.batching.assemble import Assembler
-from recattn.batching.batch import FeatureBatch, RequestBatch
-from recattn.dataset.requests import Requests
-from recattn.inference.predictor import Predictor, to_device
+from recattn.dataset.requests import Requests, gather_ranges
+from recattn.inference.explain_falls import score_falls
+from recattn.inference.predictor import BUDGET, MOST, Predictor, to_device
 from recattn.schema.columns import ITEM, RANK, SCORE, TIME, USER
 
-MASKINGS = 256  # histories encoded at a time
+AT_ONCE = 16  # neighbouring places masked in one go: what lies before them is shared
+
+
+class Falls(NamedTuple):
+    """Scores of P requests, and what each loses without one interaction (positive: the interaction helped)."""
+
+    requests: Requests
+    firsts: np.ndarray  # int64 [P], the store's row of the first place
+    lengths: np.ndarray  # int64 [P], places that are real
+    scores: np.ndarray  # float32 [P, C]
+    falls: np.ndarray  # float32 [P, T, C]
 
 
 def explanations(
@@ -26,31 +35,46 @@ def explanations(
 
     Equal changes: the later interaction first. Rows without a score or without history have no line.
     """
-    assert requests.offsets is not None
-    assert requests.candidates is not None
-    assert requests.rows is not None
-    store, lines = assembler.store, []
-    for x, (seen, whole, falls) in enumerate(maskings(predictor, assembler, requests)):
-        begin = requests.offsets[x]
-        for column in np.flatnonzero(requests.candidates[begin : requests.offsets[x + 1]] > 0):
-            latest_first = np.arange(len(seen))[::-1]
-            order = latest_first[np.argsort(-np.abs(falls[latest_first, column]), kind="stable")][:top]
-            row = requests.rows[begin + column]
-            lines += [(row, whole[column], rank, seen[i], falls[i, column]) for rank, i in enumerate(order, start=1)]
-    lines.sort(key=lambda line: (line[0], line[2]))
-    row, score, rank, place, change = (np.array(values) for values in zip(*lines, strict=True)) if lines else [[]] * 5
-    row, place = np.asarray(row, dtype=np.int64), np.asarray(place, dtype=np.int64)
-    columns: dict[str, Any] = {
+    store = assembler.store
+    parts = [_largest(found, top) for found in all_falls(predictor, assembler, requests)]
+    empty = (np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64))
+    columns = zip(*parts, strict=True) if parts else [(part,) for part in (*empty, np.zeros(0, np.float32))]
+    row, score, rank, place, change = (np.concatenate(column) for column in columns)
+    order = np.lexsort((rank, row))
+    row, place = row[order], place[order]
+    frame: dict[str, Any] = {
         "row": row,
         USER: slate[USER].to_numpy()[row],
         ITEM: slate[ITEM].to_numpy()[row],
-        SCORE: np.asarray(score, dtype=np.float32),
-        RANK: np.asarray(rank, dtype=np.int64),
+        SCORE: score[order],
+        RANK: rank[order],
         f"history_{ITEM}": store.item_vocabulary.decode(store.items[place]),
     }
     if store.times is not None:
-        columns[f"history_{TIME}"] = store.times[place]
-    return pd.DataFrame(columns | {"change": np.asarray(change, dtype=np.float32)})
+        frame[f"history_{TIME}"] = store.times[place]
+    return pd.DataFrame(frame | {"change": change[order]})
+
+
+def _largest(found: Falls, top: int) -> tuple[np.ndarray, ...]:
+    """Slate rows, scores, ranks, store rows and changes of the `top` largest changes of each candidate."""
+    requests = found.requests
+    assert requests.offsets is not None
+    assert requests.candidates is not None
+    assert requests.rows is not None
+    real = np.arange(found.falls.shape[1]) < found.lengths[:, None]
+    sizes = np.where(real[..., None], np.abs(found.falls), -1.0)[:, ::-1]  # latest first
+    order = sizes.shape[1] - 1 - np.argsort(-sizes, axis=1, kind="stable")[:, :top]
+    changes = np.take_along_axis(found.falls, order, axis=1)
+    codes, cells = _padded(requests)
+    kept = (codes > 0)[:, None] & (np.arange(order.shape[1]) < found.lengths[:, None])[..., None]
+    piece, rank, column = np.nonzero(kept)
+    return (
+        requests.rows[cells[piece, column]],
+        found.scores[piece, column],
+        rank + 1,
+        found.firsts[piece] + order[kept],
+        changes[kept],
+    )
 
 
 def maskings(
@@ -61,48 +85,72 @@ def maskings(
     A fall is the score minus the score with that one interaction masked everywhere: as key, as value and in the
     encoder. Places, gaps and ages of the others stay. Positive: the interaction helped.
     """
+    for x in range(len(requests)):
+        parts = list(all_falls(predictor, assembler, requests.take(np.array([x])), with_empty=True))
+        scores = np.concatenate([part.scores[0] for part in parts])
+        falls = np.concatenate([part.falls[0, : part.lengths[0]] for part in parts], axis=1)
+        yield parts[0].firsts[0] + np.arange(parts[0].lengths[0]), scores, falls
+
+
+def all_falls(
+    predictor: Predictor, assembler: Assembler, requests: Requests, *, with_empty: bool = False
+) -> Iterator[Falls]:
+    """The falls of all candidates, of requests of similar length together and as many as the budget holds.
+
+    A request with very many candidates comes in several pieces. Those without history come only `with_empty`.
+    """
+    config = predictor.scorer.config
+    lengths = np.minimum(requests.lengths, config.max_history)
+    pieces, owners = _pieces(requests, np.maximum(BUDGET // (8 * np.maximum(lengths, 1)), 1))
+    assert pieces.offsets is not None
+    lengths, counts = lengths[owners], np.diff(pieces.offsets)
+    order = np.lexsort((counts, lengths))
+    order = order[(counts[order] > 0) & ((lengths[order] > 0) | with_empty)]
+    start = 0
     with predictor.ready():
-        for x in range(len(requests)):
-            part = requests.take(np.array([x]))
+        while start < len(order):
+            window = order[start : start + MOST]
+            size, at_once = _affordable(predictor, lengths[window], counts[window])
+            rows = window[:size]
+            part = pieces.take(rows)
             batch = to_device(assembler.requests(part), predictor.device)
-            first = max(int(part.starts[0]), int(part.stops[0]) - assembler.config.max_history)
-            rows = np.arange(first, int(part.stops[0]))
-            whole = predictor.scorer(batch)
-            falls = [
-                whole - predictor.scorer(_masked(batch, start, min(MASKINGS, len(rows) - start)))
-                for start in range(0, len(rows), MASKINGS)
-            ]
-            joined = torch.cat(falls) if falls else whole[:0]
-            yield rows, whole[0].float().cpu().numpy(), joined.float().cpu().numpy()
+            scores, falls = score_falls(predictor.scorer, batch, at_once, BUDGET)
+            firsts = np.maximum(part.starts, part.stops - config.max_history)
+            yield Falls(part, firsts, lengths[rows], scores.float().cpu().numpy(), falls.float().cpu().numpy())
+            start += size
 
 
-def _masked(batch: RequestBatch, start: int, count: int) -> RequestBatch:
-    """`count` copies of a batch of one; copy i has interaction `start + i` masked."""
-
-    def repeated(value: Tensor | None) -> Any:
-        return None if value is None else value.expand(count, *value.shape[1:])
-
-    history = type(batch.history)(*map(repeated, batch.history))
-    mask = history.mask.clone()
-    places = torch.arange(count, device=mask.device)
-    mask[places, start + places] = False
-    return RequestBatch(
-        history=history._replace(mask=mask),
-        query_times=repeated(batch.query_times),
-        candidates=repeated(batch.candidates),
-        candidate_mask=repeated(batch.candidate_mask),
-        user=_repeated_features(batch.user, count),
-        context=_repeated_features(batch.context, count),
-    )
+def _affordable(predictor: Predictor, lengths: np.ndarray, counts: np.ndarray) -> tuple[int, int]:
+    """How many of these requests, padded to the longest of them, fit the budget, with how many places at once."""
+    config = predictor.scorer.config
+    lengths, counts = np.maximum.accumulate(lengths), np.maximum.accumulate(counts)
+    masking = lengths * (16 * config.dim + 2 * config.num_heads * lengths)
+    masking += 8 * config.dim * counts if config.has_heads else 0
+    memory = 0 if predictor.scorer.memory is None else 6 * len(predictor.table)
+    request = (8 * config.dim + 4 * lengths) * counts + masking + memory
+    at_once = int(np.clip(BUDGET // max(masking[0], 1), 1, AT_ONCE))
+    floats = np.arange(1, len(lengths) + 1) * (at_once * masking + request)
+    return max(1, int(np.searchsorted(floats, BUDGET, side="right"))), at_once
 
 
-def _repeated_features(features: FeatureBatch | None, count: int) -> FeatureBatch | None:
-    if features is None:
-        return None
-    steps = torch.arange(count + 1, device=features.numeric.device)
-    return FeatureBatch(
-        categorical=features.categorical.expand(count, -1),
-        multi_values=tuple(values.repeat(count) for values in features.multi_values),
-        multi_offsets=tuple(steps * values.numel() for values in features.multi_values),
-        numeric=features.numeric.expand(count, -1),
-    )
+def _pieces(requests: Requests, most: np.ndarray) -> tuple[Requests, np.ndarray]:
+    """The same with at most `most` [X] candidates a request, the others cut in several; the request of each piece."""
+    assert requests.offsets is not None
+    counts = np.diff(requests.offsets)
+    cuts = -(-counts // most)
+    owners = np.repeat(np.arange(len(requests)), cuts)
+    within, _ = gather_ranges(np.zeros_like(cuts), cuts)
+    begins = requests.offsets[:-1][owners] + within * most[owners]
+    bare = replace(requests, offsets=None, candidates=None, rows=None, labels=None, weights=None).take(owners)
+    offsets = np.append(begins, requests.offsets[-1])
+    return replace(bare, offsets=offsets, candidates=requests.candidates, rows=requests.rows), owners
+
+
+def _padded(requests: Requests) -> tuple[np.ndarray, np.ndarray]:
+    """Candidate codes [P, C], 0 where there is none, and their cells."""
+    assert requests.offsets is not None
+    assert requests.candidates is not None
+    counts = np.diff(requests.offsets)
+    columns = np.arange(int(counts.max(initial=0)))
+    cells = np.minimum(requests.offsets[:-1, None] + columns, len(requests.candidates) - 1)
+    return np.where(columns < counts[:, None], requests.candidates[cells], 0), cells

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from recattn.inference import explain as explain_module
-from recattn.inference.explain import explanations, maskings
+from recattn.inference.explain import all_falls, explanations
 from recattn.inference.predictor import Predictor
 
 SLATE = pd.DataFrame(
@@ -107,19 +107,18 @@ def test_requests_without_history_have_no_line(bench: Any) -> None:
 def test_equal_changes_name_the_later_interaction_first(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
         explain_module,
-        "maskings",
-        lambda *args: (
-            (rows, whole, np.zeros_like(falls))
-            for rows, whole, falls in maskings(*args)  # the real ones, without a difference
-        ),
+        "all_falls",
+        lambda *args: (found._replace(falls=np.zeros_like(found.falls)) for found in all_falls(*args)),
     )
     found = explained(bench, SLATE.head(1), 9)
     assert found["history_timestamp"].is_monotonic_decreasing
 
 
-def test_small_batches_change_nothing(bench: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("budget", "at_once"), [(1, 3), (3_000, 4), (20_000, 2)])
+def test_small_batches_change_nothing(bench: Any, monkeypatch: pytest.MonkeyPatch, budget: int, at_once: int) -> None:
     whole = explained(bench, SLATE, 3)
-    monkeypatch.setattr(explain_module, "MASKINGS", 2)
+    monkeypatch.setattr(explain_module, "BUDGET", budget)
+    monkeypatch.setattr(explain_module, "AT_ONCE", at_once)
     parts = explained(bench, SLATE, 3)
     pd.testing.assert_frame_equal(parts, whole, rtol=1e-4, atol=1e-5)
 

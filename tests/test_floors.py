@@ -29,6 +29,7 @@ FLOORS: tuple[tuple[int, frozenset[str]], ...] = (
     (4, frozenset({"inference"})),
     (5, frozenset({"training"})),
     (6, frozenset({"recommender"})),
+    (7, frozenset({"candidates"})),
     (7, frozenset({"jobs", "tracking", "plugins"})),
     (8, frozenset({"cli"})),
 )

@@ -34,6 +34,7 @@ from recattn.inference.calibration import Calibration
 from recattn.inference.cascade import Cascade
 from recattn.inference.doors import make_assembler, open_history, tell_without_context
 from recattn.inference.explain import explanations
+from recattn.inference.explain_parts import parts_frame
 from recattn.inference.model import FittedModel
 from recattn.inference.predictor import Predictor
 from recattn.inference.similar import similar
@@ -278,6 +279,26 @@ class Recommender:
         frame = read_slate(slate, time=self.config.time)
         assembler, requests = self._slate_requests(frame, history, users, as_of)
         return explanations(self._predictor(None, None), assembler, requests, frame, top)
+
+    def parts(self, slate: Data, *, history: Log, users: Data | None = None, as_of: Any = None) -> pd.DataFrame:
+        """What each score is the sum of, exactly: the `value`s of a slate row add up to its score.
+
+        score = s_t . e_c (`state`) + (user + context) . e_c (`features`) + b_c (`bias`)
+        + sum over heads h and interactions i of weight_hi (v_hi . U_h Norm e_c) (`attention`)
+        + sum over tables of the transition memory of w log(1 + 1000 found_c) (`transitions`)
+        + w . r^m (`deep`, which is not taken apart), each where the model has it.
+
+        An interaction speaks through its state and may have shaped later states, and s_t: these parts say how the sum
+        is made up, `explain` what would be missing without an interaction.
+
+        Returns:
+            Columns `row` (place in the slate), `user_id`, `item_id`, `score`, `term`, `head` and `table` (from 1),
+            `history_item_id`, `history_timestamp` (absent for an order-only model), `weight` (of attention), `value`.
+            The null pair of a head is an `attention` line without an item. Rows without a score have no line.
+        """
+        frame = read_slate(slate, time=self.config.time)
+        assembler, requests = self._slate_requests(frame, history, users, as_of)
+        return parts_frame(self._predictor(None, None), assembler, requests, frame)
 
     def similar_items(self, item_ids: Iterable[Any], k: int = 10) -> pd.DataFrame:
         """The k items whose embeddings point most the same way: `item_id, similar_item_id, score (cosine), rank`."""

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from recattn.batching.assemble import Assembler
-from recattn.dataset.requests import Requests, gather_ranges
+from recattn.dataset.requests import Requests
 from recattn.inference.explain_falls import score_falls
+from recattn.inference.explain_pieces import cut, padded
 from recattn.inference.predictor import BUDGET, MOST, Predictor, to_device
 from recattn.schema.columns import ITEM, RANK, SCORE, TIME, USER
 
@@ -65,7 +65,7 @@ def _largest(found: Falls, top: int) -> tuple[np.ndarray, ...]:
     sizes = np.where(real[..., None], np.abs(found.falls), -1.0)[:, ::-1]  # latest first
     order = sizes.shape[1] - 1 - np.argsort(-sizes, axis=1, kind="stable")[:, :top]
     changes = np.take_along_axis(found.falls, order, axis=1)
-    codes, cells = _padded(requests)
+    codes, cells = padded(requests)
     kept = (codes > 0)[:, None] & (np.arange(order.shape[1]) < found.lengths[:, None])[..., None]
     piece, rank, column = np.nonzero(kept)
     return (
@@ -101,23 +101,23 @@ def all_falls(
     """
     config = predictor.scorer.config
     lengths = np.minimum(requests.lengths, config.max_history)
-    pieces, owners = _pieces(requests, np.maximum(BUDGET // (8 * np.maximum(lengths, 1)), 1))
+    pieces, owners = cut(requests, np.maximum(BUDGET // (8 * np.maximum(lengths, 1)), 1))
     assert pieces.offsets is not None
     lengths, counts = lengths[owners], np.diff(pieces.offsets)
     order = np.lexsort((counts, lengths))
     order = order[(counts[order] > 0) & ((lengths[order] > 0) | with_empty)]
     start = 0
-    with predictor.ready():
-        while start < len(order):
-            window = order[start : start + MOST]
-            size, at_once = _affordable(predictor, lengths[window], counts[window])
-            rows = window[:size]
-            part = pieces.take(rows)
+    while start < len(order):
+        window = order[start : start + MOST]
+        size, at_once = _affordable(predictor, lengths[window], counts[window])
+        rows = window[:size]
+        part = pieces.take(rows)
+        with predictor.ready():  # not around the yield: who takes the falls may compute gradients
             batch = to_device(assembler.requests(part), predictor.device)
-            scores, falls = score_falls(predictor.scorer, batch, at_once, BUDGET)
-            firsts = np.maximum(part.starts, part.stops - config.max_history)
-            yield Falls(part, firsts, lengths[rows], scores.float().cpu().numpy(), falls.float().cpu().numpy())
-            start += size
+            scores, falls = (x.float().cpu().numpy() for x in score_falls(predictor.scorer, batch, at_once, BUDGET))
+        firsts = np.maximum(part.starts, part.stops - config.max_history)
+        yield Falls(part, firsts, lengths[rows], scores, falls)
+        start += size
 
 
 def _affordable(predictor: Predictor, lengths: np.ndarray, counts: np.ndarray) -> tuple[int, int]:
@@ -131,26 +131,3 @@ def _affordable(predictor: Predictor, lengths: np.ndarray, counts: np.ndarray) -
     at_once = int(np.clip(BUDGET // max(masking[0], 1), 1, AT_ONCE))
     floats = np.arange(1, len(lengths) + 1) * (at_once * masking + request)
     return max(1, int(np.searchsorted(floats, BUDGET, side="right"))), at_once
-
-
-def _pieces(requests: Requests, most: np.ndarray) -> tuple[Requests, np.ndarray]:
-    """The same with at most `most` [X] candidates a request, the others cut in several; the request of each piece."""
-    assert requests.offsets is not None
-    counts = np.diff(requests.offsets)
-    cuts = -(-counts // most)
-    owners = np.repeat(np.arange(len(requests)), cuts)
-    within, _ = gather_ranges(np.zeros_like(cuts), cuts)
-    begins = requests.offsets[:-1][owners] + within * most[owners]
-    bare = replace(requests, offsets=None, candidates=None, rows=None, labels=None, weights=None).take(owners)
-    offsets = np.append(begins, requests.offsets[-1])
-    return replace(bare, offsets=offsets, candidates=requests.candidates, rows=requests.rows), owners
-
-
-def _padded(requests: Requests) -> tuple[np.ndarray, np.ndarray]:
-    """Candidate codes [P, C], 0 where there is none, and their cells."""
-    assert requests.offsets is not None
-    assert requests.candidates is not None
-    counts = np.diff(requests.offsets)
-    columns = np.arange(int(counts.max(initial=0)))
-    cells = np.minimum(requests.offsets[:-1, None] + columns, len(requests.candidates) - 1)
-    return np.where(columns < counts[:, None], requests.candidates[cells], 0), cells

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,6 +16,9 @@ from recattn.config import Time
 from recattn.dataset.vocabulary import Vocabulary, plain
 from recattn.errors import DataError
 from recattn.schema.columns import EVENT, ITEM, TIME, USER, WEIGHT
+
+if TYPE_CHECKING:
+    from recattn.dataset.manifest import Manifest
 
 COLUMNS = ("items", "times", "behaviours", "weights", "positions")
 
@@ -39,6 +42,7 @@ class HistoryStore:
     extras: dict[str, np.ndarray] = field(default_factory=dict)  # name -> [R]
     dropped: int = 0  # interactions with unknown items that were left out
     path: Path | None = None  # folder it is mapped from
+    generation: int = 0  # how often had been appended to that folder
 
     @classmethod
     def from_frame(
@@ -100,7 +104,7 @@ class HistoryStore:
         if self.path is not None:
             from recattn.dataset.store_files import open_store
 
-            return open_store, (self.path,)
+            return open_store, (self.path, self.generation)
         return super().__reduce__()
 
     @property
@@ -206,10 +210,24 @@ class HistoryStore:
 
     @staticmethod
     def open(path: str | Path) -> HistoryStore:
-        """Open what `save` wrote, memory-mapped."""
+        """Open what `save`, `build` or `append` wrote, memory-mapped."""
         from recattn.dataset.store_files import open_store
 
         return open_store(Path(path))
+
+    @staticmethod
+    def build(data: pd.DataFrame | str | Path, path: str | Path, **how: Any) -> Manifest:
+        """Write the store of a log that need not fit into memory (`recattn.dataset.append.build_store`)."""
+        from recattn.dataset.append import build_store
+
+        return build_store(data, Path(path), **how)
+
+    @staticmethod
+    def append(path: str | Path, data: pd.DataFrame | str | Path, **how: Any) -> Manifest:
+        """Add interactions to a store without writing it anew (`recattn.dataset.append.append_store`)."""
+        from recattn.dataset.append import append_store
+
+        return append_store(Path(path), data, **how)
 
     def _without_unknown(self) -> HistoryStore:
         known = self.items > 0

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import logging
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-
-from recattn.dataset.history import COLUMNS, HistoryStore
+from recattn.dataset.compact import compact_store, open_segments
+from recattn.dataset.history import HistoryStore
+from recattn.dataset.manifest import MANIFEST, SEGMENTS, Manifest, read_manifest, write_manifest
+from recattn.dataset.segment import write_segment
 from recattn.dataset.vocabulary import Vocabulary
 from recattn.errors import ArtifactError
 
-FORMAT = 1
-MANIFEST = "store.json"
+COMPACT_FROM = 1_000_000  # rows: smaller stores are merged in memory
+log = logging.getLogger("recattn")
 
 
 def is_store(path: str | Path) -> bool:
@@ -33,100 +34,63 @@ def save_store(store: HistoryStore, path: Path, *, overwrite: bool = False) -> H
     """
 
     def write(folder: Path) -> None:
-        segment = folder / "segments" / "000000"
+        segment = folder / SEGMENTS / "000000"
         segment.mkdir(parents=True)
         store.item_vocabulary.save(folder / "items.parquet")
+        behaviours = None
         if store.behaviour_vocabulary is not None:
-            store.behaviour_vocabulary.save(folder / "behaviours.parquet")
-        Vocabulary("user_id", store.users).save(segment / "users.parquet")
-        np.save(segment / "offsets.npy", store.offsets, allow_pickle=False)
-        present = [name for name in COLUMNS if getattr(store, name) is not None]
-        for name in present:
-            np.save(segment / f"{name}.npy", getattr(store, name), allow_pickle=False)
-        extras = {}
-        for number, (name, values) in enumerate(store.extras.items()):
-            np.save(segment / f"extra{number}.npy", _plain_extra(name, values), allow_pickle=False)
-            extras[name] = f"extra{number}.npy"
-        about = {
-            "users": len(store.users),
-            "interactions": len(store),
-            "dropped": store.dropped,
-            "columns": present,
-            "extras": extras,
-        }
-        manifest = {
-            "format": FORMAT,
-            "kind": "history_store",
-            "time": store.time,
-            "segments": {"000000": about},
-        }
-        (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
+            behaviours = "behaviours.parquet"
+            store.behaviour_vocabulary.save(folder / behaviours)
+        about = write_segment(store, segment) | first_generation(store.item_vocabulary, store.behaviour_vocabulary)
+        write_manifest(
+            folder, Manifest(store.time, {"000000": about}, behaviours=behaviours, high_water=about["high_water"])
+        )
 
     write_folder(path, write, overwrite=overwrite, what="history store")
     return open_store(path)
 
 
-def open_store(path: Path) -> HistoryStore:
-    """Open a store folder; arrays are memory-mapped. Several segments are merged in memory.
+def first_generation(items: Vocabulary, behaviours: Vocabulary | None) -> dict[str, int]:
+    """What the manifest keeps about when a new store's segment came."""
+    return {"first": 0, "last": 0, "items": len(items), "behaviours": 0 if behaviours is None else len(behaviours)}
+
+
+def open_store(path: Path, generation: int | None = None) -> HistoryStore:
+    """Open a store folder; arrays are memory-mapped.
+
+    Several segments are put together first: on the disk for all later readers where there are many rows and the
+    folder can be written to, else in memory.
+
+    Args:
+        path: The folder.
+        generation: The store as it was after that many appends, which is what its pickled form means.
 
     Raises:
-        ArtifactError: No store there, a newer format, or a damaged segment.
+        ArtifactError: No store there, a newer format, a damaged segment, or a generation that is gone.
     """
-    path = Path(path)
+    path = Path(path).absolute()
+    manifest = read_manifest(path)
+    newest = generation is None or generation == manifest.generation
+    rows = sum(about.get("interactions", 0) for about in manifest.segments.values())
+    if newest and len(manifest.segments) > 1 and rows >= COMPACT_FROM:
+        try:
+            manifest = compact_store(path)
+        except ArtifactError as error:
+            log.warning("%s Its %s rows are put together in memory.", error, f"{rows:,}")
     try:
-        manifest = json.loads((path / MANIFEST).read_text())
-        if not isinstance(manifest, dict):
-            raise ValueError(f"it holds a {type(manifest).__name__}")
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise ArtifactError(f"{path} is not a history store: it has no {MANIFEST}.") from error
-    except (OSError, ValueError) as error:
-        raise ArtifactError(f"{path / MANIFEST} is damaged: {error}. Prepare the store again.") from error
-    if manifest.get("kind") != "history_store" or manifest.get("format", 0) > FORMAT:
+        wanted = manifest if generation is None else manifest.up_to(generation)
+    except ValueError as error:
         raise ArtifactError(
-            f"{path} has format {manifest.get('format')} of {manifest.get('kind')!r}; this recattn reads history_store "
-            f"up to format {FORMAT}. Upgrade recattn."
-        )
+            f"the history store {path} has grown since it was opened: {error}. Open it again."
+        ) from error
     try:
-        items = Vocabulary.load(path / "items.parquet")
-        events = path / "behaviours.parquet"
-        behaviours = Vocabulary.load(events) if events.exists() else None
-        segments = [
-            _open_segment(path / "segments" / name, about, items, behaviours)
-            for name, about in manifest["segments"].items()
-        ]
-    except FileNotFoundError as error:
-        lost = Path(error.filename or str(error)).name
-        raise ArtifactError(f"the history store {path} is damaged: {lost} is missing. Prepare it again.") from error
-    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ArtifactError(f"the history store {path} is damaged: {error}. Prepare it again.") from error
-    if len(segments) > 1:
-        return HistoryStore.merge(segments)
-    return HistoryStore(**segments[0].__dict__ | {"path": path.absolute()})
-
-
-def _open_segment(
-    folder: Path, about: dict[str, Any], items: Vocabulary, behaviours: Vocabulary | None
-) -> HistoryStore:
-    def mapped(name: str) -> np.ndarray:
-        values = np.load(folder / name, mmap_mode="r", allow_pickle=False)
-        if len(values) != about["interactions"]:
-            raise ValueError(f"{folder.name}/{name} has {len(values)} rows, {about['interactions']} expected")
-        return values
-
-    users = Vocabulary.load(folder / "users.parquet").ids
-    offsets = np.load(folder / "offsets.npy", allow_pickle=False)
-    if len(offsets) != len(users) + 1 or offsets[-1] != about["interactions"]:
-        raise ValueError(f"{folder.name}/offsets.npy does not fit {len(users)} users with {about['interactions']} rows")
-    columns = {name: mapped(f"{name}.npy") if name in about["columns"] else None for name in COLUMNS}
-    return HistoryStore(
-        users=users,
-        offsets=offsets,
-        item_vocabulary=items,
-        behaviour_vocabulary=behaviours,
-        extras={name: mapped(file) for name, file in about["extras"].items()},
-        dropped=about["dropped"],
-        **columns,  # type: ignore[arg-type]
-    )
+        segments = open_segments(path, wanted)
+    except ArtifactError:
+        if read_manifest(path) == manifest:
+            raise
+        return open_store(path, generation)  # another process has put its segments together meanwhile
+    store = segments[0] if len(segments) == 1 else HistoryStore.merge(segments)
+    return replace(store, path=path, generation=wanted.generation)
 
 
 def write_folder(path: Path, write: Callable[[Path], None], *, overwrite: bool, what: str) -> None:
@@ -163,12 +127,3 @@ def _is_there(path: Path) -> bool:
         return path.exists()
     except OSError as error:
         raise ArtifactError(f"{path} cannot be looked at: {error.strerror or error}.") from error
-
-
-def _plain_extra(name: str, values: np.ndarray) -> np.ndarray:
-    values = np.asarray(values)
-    if values.dtype != object:
-        return values
-    if not all(isinstance(value, str) for value in values):
-        raise ArtifactError(f"the extra column {name!r} holds mixed objects, which cannot be saved. Convert it to str.")
-    return values.astype(str)

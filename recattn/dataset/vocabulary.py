@@ -99,15 +99,7 @@ class Vocabulary:
         Raises:
             ArtifactError: The ids are of a kind Parquet cannot hold.
         """
-        try:
-            column = pa.array(self._index.to_numpy(), from_pandas=True)
-            if pa.types.is_nested(column.type) or isinstance(column.type, pa.BaseExtensionType):
-                raise TypeError(f"{column.type} would come back as another type")
-        except (pa.ArrowException, TypeError, OverflowError) as error:
-            kind = type(self._index[0]).__name__
-            raise ArtifactError(
-                f"ids of {self.name} are of type {kind}, which cannot be saved. Convert them to str first."
-            ) from error
+        column = arrow_ids(self.name, self._index.to_numpy())
         metadata = {b"name": self.name.encode()}
         pq.write_table(pa.table({"id": column}).replace_schema_metadata(metadata), path)
 
@@ -117,6 +109,19 @@ class Vocabulary:
         table = pq.read_table(path)
         name = (table.schema.metadata or {}).get(b"name", b"id").decode()
         return cls(name, table.column("id").to_pandas())
+
+
+def arrow_ids(name: str, ids: np.ndarray) -> pa.Array:
+    """Ids as Parquet holds them; ArtifactError where they would come back as another type."""
+    try:
+        column = pa.array(ids, from_pandas=True)
+        if pa.types.is_nested(column.type) or isinstance(column.type, pa.BaseExtensionType):
+            raise TypeError(f"{column.type} would come back as another type")
+    except (pa.ArrowException, TypeError, OverflowError) as error:
+        raise ArtifactError(
+            f"ids of {name} are of type {type(ids[0]).__name__}, which cannot be saved. Convert them to str first."
+        ) from error
+    return column
 
 
 def plain(values: Any) -> Any:

@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recattn.dataset import store_files
 from recattn.dataset.history import COLUMNS, HistoryStore
 from recattn.dataset.vocabulary import Vocabulary
 from recattn.errors import ArtifactError
@@ -141,8 +140,8 @@ def test_a_damaged_manifest_is_told(text: str, tmp_path: Path) -> None:
 
 def test_a_newer_format_asks_for_a_newer_recattn(tmp_path: Path) -> None:
     small().save(tmp_path / "store")
-    manifest(tmp_path / "store", format=2)
-    with pytest.raises(ArtifactError, match=r"has format 2 of 'history_store'; .* up to format 1. Upgrade recattn"):
+    manifest(tmp_path / "store", format=3)
+    with pytest.raises(ArtifactError, match=r"has format 3 of 'history_store'; .* up to format 2. Upgrade recattn"):
         HistoryStore.open(tmp_path / "store")
     manifest(tmp_path / "store", format=1, kind="model")
     with pytest.raises(ArtifactError, match="has format 1 of 'model'; this recattn reads history_store"):
@@ -196,14 +195,14 @@ def test_nothing_half_written_stays_when_the_disk_is_full(
 ) -> None:
     if overwrite:
         small().save(tmp_path / "store")
-    before, save = files(tmp_path), np.save
+    before, open_file = files(tmp_path), Path.open
 
-    def full(path: Path, values: np.ndarray, **how: Any) -> None:
-        if Path(path).name == "times.npy":
+    def full(path: Path, *how: Any, **more: Any) -> Any:
+        if path.name == "times.npy":
             raise OSError(errno.ENOSPC, "No space left on device")
-        save(path, values, **how)
+        return open_file(path, *how, **more)
 
-    monkeypatch.setattr(store_files.np, "save", full)
+    monkeypatch.setattr(Path, "open", full)
     with pytest.raises(
         ArtifactError, match=r"could not be written to .*store: No space left on device\. (Nothing|What) was"
     ):

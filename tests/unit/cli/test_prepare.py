@@ -61,3 +61,43 @@ def test_a_store_is_replaced_only_when_asked(recattn, files: Path) -> None:
     again = recattn(*ask)
     assert (again.status, "store already exists. Pass --overwrite" in again.err) == (1, True)
     assert recattn(*ask, "--overwrite").status == 0
+
+
+def test_a_log_is_added_to_a_store(recattn, world: World, tmp_path: Path) -> None:
+    log = world.interactions
+    early, late = log["timestamp"] < log["timestamp"].median(), log.index % 7 == 0
+    log[early & ~late].to_parquet(tmp_path / "first.parquet")
+    log[~early | late].to_parquet(tmp_path / "second.parquet")
+    log.to_parquet(tmp_path / "whole.parquet")
+    recattn("prepare", "first.parquet", "--out", "store")
+    done = recattn("prepare", "second.parquet", "--append", "store")
+    assert done.status == 0, done.err
+    assert f"{(~early | late).sum():,} interactions added, " in done.out
+    assert f"{len(log):,} in store now, in 2 segments" in done.out
+    assert str(pd.Timestamp(int(log["timestamp"].max()), unit="s")) in done.out
+    recattn("prepare", "whole.parquet", "--out", "whole")
+    store, whole = HistoryStore.open(tmp_path / "store"), HistoryStore.open(tmp_path / "whole")
+    rows = store.user_rows(whole.users)
+    assert store.lengths[rows].tolist() == whole.lengths.tolist()
+    again = recattn("prepare", "second.parquet", "--append", "store")
+    assert (again.status, "Pass --again to take it twice" in again.err) == (1, True)
+    packed = recattn("prepare", "second.parquet", "--append", "store", "--again", "--compact")
+    assert "in 1 segments" in packed.out
+
+
+def test_one_row_a_user_is_a_log_too(recattn, world: World, tmp_path: Path) -> None:
+    lists = world.interactions.groupby("user_id", sort=False)[["item_id", "timestamp"]].agg(list)
+    lists.reset_index().to_parquet(tmp_path / "lists.parquet")
+    done = recattn("prepare", "lists.parquet", "--out", "store", "--memory_budget", "100MB")
+    assert f"{len(world.interactions):,} interactions of {len(lists):,} users" in done.out
+
+
+def test_a_store_is_made_or_added_to(recattn, files: Path) -> None:
+    log = files / "interactions.parquet"
+    for wrong in ((), ("--out", "a", "--append", "b")):
+        done = recattn("prepare", log, *wrong)
+        assert (done.status, "name the folder to write with --out, or the store" in done.err) == (2, True)
+    assert recattn("prepare", log, "--append", "b", "--extras", "device").status == 2
+    assert recattn("prepare", log, "--out", "b", "--again").status == 2
+    assert "b is not a history store" in recattn("prepare", log, "--append", "b").err
+    assert "memory_budget must be at least 64 MB" in recattn("prepare", log, "--out", "b", "--memory_budget", "1KB").err

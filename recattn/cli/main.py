@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": "judge a model, or anybody's recommendations",
     "score": "score a file of candidates",
     "recommend": "list the best items for users",
+    "publish": "put the shards of a batch job together",
     "explain": "show which past interactions moved a score",
 }
 DEBUG, DEBUG_VARIABLE = "--debug", "RECATTN_DEBUG"

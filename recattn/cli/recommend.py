@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from recattn.cli.batch import is_job
+from recattn.cli.batch import run as run_batch
 from recattn.cli.console import working
 from recattn.cli.data import as_ids, is_path, read_given, read_table, read_who
 from recattn.cli.files import check_file, deliver
 from recattn.cli.serving import open_all
 from recattn.cli.settings import Columns
 from recattn.config import Stage
+from recattn.errors import ConfigError
 from recattn.schema import check_k, require
 from recattn.schema.columns import ITEM
 from recattn.schema.times import Unit
@@ -39,17 +42,26 @@ def run(
     threads: int | None = None,
     tracking_uri: str | None = None,
     overwrite: bool = False,
+    explain: int = 0,
+    fallback: str | None = None,
+    memory_budget: str = "2GB",
+    rows_a_part: int | None = None,
+    shard: str | None = None,
 ) -> None:
     """List the best items: `[request_id,] user_id, item_id, score, rank`, best first.
 
     recattn recommend --model model --history log.parquet --users u1,u7 --k 5
+    recattn recommend --model model --history store --k 20 --out lists
+
+    An `--out` without .csv or .parquet is a folder, written by a batch job: in parts, within a memory budget; killed
+    and started again it goes on. See `recattn.jobs`.
 
     Args:
         model: Model folder, or a model in MLflow: `models:/name@alias`, `runs:/id/model`.
         history: Interactions: a file, or a store of `recattn prepare`.
         users: Ids (`u1,u7`), or a file of requests with user_id and, where known, request_id, timestamp and context
             columns. Without it, every user of the history.
-        out: File for the result, .csv or .parquet; without it, stdout.
+        out: File for the result, .csv or .parquet, or a folder or URI such as s3://bucket/lists; without it, stdout.
         k: Items a user.
         candidates: Ids of the only items to choose from (`a,b,c`), or a file with an item_id column.
         exclude_seen: Whether items of the visible history are left out.
@@ -61,9 +73,26 @@ def run(
         device: cpu, cuda ...; by default the best there is.
         threads: Torch threads on the CPU.
         tracking_uri: The MLflow of a model there.
-        overwrite: Whether to replace the file.
+        overwrite: Whether to replace the file, or begin the folder anew.
+        explain: For a folder: interactions to add to each row, those whose masking changes its score most.
+        fallback: For a folder: file with an item_id column, given in this order to requests without history.
+        memory_budget: For a folder: what the job may hold in memory beside the libraries and the model.
+        rows_a_part: For a folder: requests a part; as many as the budget holds by default.
+        shard: For a folder: `i/n`, one of n shares of the work; `recattn publish` puts them together.
     """
     check_k(k)
+    if is_job(out, shard):
+        for name, value in (("users", users), ("candidates", candidates)):
+            if value is not None and not (isinstance(value, str) and is_path(value)):
+                raise ConfigError(f"{name} must be a file where the result is a folder, got {value!r}.")
+        given = {"history": history, "out": out, "users": users, "candidates": candidates, "fallback": fallback}
+        asked = {"k": k, "exclude_seen": exclude_seen, "user_features": user_features, "as_of": as_of}
+        shape = {"stage": stage, "columns": columns, "unit": unit, "device": device, "threads": threads}
+        batch = {"memory_budget": memory_budget, "rows_a_part": rows_a_part, "shard": shard, "explain": explain}
+        run_batch(model, tracking_uri, **given, **asked, **shape, **batch, overwrite=overwrite)
+        return
+    if explain or fallback:
+        raise ConfigError("explain and fallback are for results in a folder. Pass --out FOLDER.")
     place = check_file(out, overwrite=overwrite)
     recommender, log = open_all(model, history, columns, unit, tracking_uri=tracking_uri, device=device)
     who = read_who(users, log, columns, unit=unit, time=recommender.config.time)

@@ -69,3 +69,11 @@ def check_part(part: object, face: type, what: str) -> None:
     if isinstance(part, type) or not isinstance(part, face):
         [method] = [name for name in vars(face) if name in ("candidates", "keep", "apply")]
         raise ConfigError(f"{what} must be an object with a method {method!r} ({face.__name__}), got {part!r}.")
+
+
+def check_parts(parts: object, face: type, what: str) -> None:
+    """ConfigError unless `parts` is a list of objects with the method of `face`."""
+    if not isinstance(parts, list | tuple):
+        raise ConfigError(f"{what} must be a list, got {parts!r}. Pass [{parts!r}].")
+    for place, part in enumerate(parts):
+        check_part(part, face, f"{what}[{place}]")

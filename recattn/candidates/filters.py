@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from recattn.candidates.asked import Asked, Users
-from recattn.candidates.base import CandidateFilter, Job, bound, check_part
+from recattn.candidates.base import CandidateFilter, Job, bound, check_parts
 from recattn.dataset.doors import History
 from recattn.dataset.vocabulary import Vocabulary
 from recattn.errors import DataError
@@ -41,8 +41,8 @@ def filtered(
     foreign = int((asked.places(candidates) < 0).sum())
     if foreign:
         raise DataError(f"candidates has {foreign:,} rows of a {asked.key} that is not in requests.")
-    for place, part in enumerate(filters):
-        check_part(part, CandidateFilter, f"filters[{place}]")
+    check_parts(filters, CandidateFilter, "filters")
+    for part in filters:
         candidates = candidates[mask_of(bound(part, Job(asked, catalog)), candidates, asked)]
     return candidates.reset_index(drop=True)
 

@@ -13,7 +13,15 @@ import pandas as pd
 
 from recattn.batching.assemble import Assembler
 from recattn.candidates.asked import Asked, Users
-from recattn.candidates.base import CandidateFilter, CandidateGenerator, Job, PostProcessor, bound, check_part
+from recattn.candidates.base import (
+    CandidateFilter,
+    CandidateGenerator,
+    Job,
+    PostProcessor,
+    bound,
+    check_part,
+    check_parts,
+)
 from recattn.candidates.filters import mask_of
 from recattn.candidates.frames import SOURCE, positions, read_candidates
 from recattn.candidates.policies import Availability, Seen
@@ -23,7 +31,7 @@ from recattn.errors import ConfigError, DataError
 from recattn.inference.doors import make_assembler, open_history, tell_without_context
 from recattn.inference.predictor import Predictor
 from recattn.recommender import Recommender
-from recattn.schema import DataWarning, check_k
+from recattn.schema import DataWarning, check_k, check_same_kind
 from recattn.schema.columns import ITEM, RANK, SCORE
 
 log = logging.getLogger("recattn")
@@ -84,8 +92,7 @@ def two_stage(
         raise ConfigError(f"model must be a fitted Recommender, got {model!r}.")
     check_part(generator, CandidateGenerator, "generator")
     for name, parts, face in (("filters", filters, CandidateFilter), ("post", post, PostProcessor)):
-        for place, part in enumerate(parts):
-            check_part(part, face, f"{name}[{place}]")
+        check_parts(parts, face, name)
     check_k(k)
     check_k(candidates, name="candidates")
     plan = model._fitted().blueprint
@@ -148,8 +155,10 @@ class _First:
         """Candidates by request, the request and the item code of each, int64 [n]."""
         found = self.generator.candidates(asked.frame, history=asked.store, k=self.size)
         frame, places = read_candidates(found, asked, repr(self.generator))
+        known = asked.store.item_vocabulary
+        check_same_kind(frame[ITEM], f"the frame of {self.generator!r}", pd.Series(known.ids), "the model", ITEM)
         self.found += len(frame)
-        codes = asked.store.item_vocabulary.encode(frame[ITEM]).astype(np.int64)
+        codes = known.encode(frame[ITEM]).astype(np.int64)
         self.unknown += int((codes < 0).sum())
         frame, places, codes = frame[codes > 0], places[codes > 0], codes[codes > 0]
         for number, part in enumerate(self.filters):
@@ -165,7 +174,7 @@ class _First:
         if not self.found:
             raise DataError(
                 f"{self.generator!r} found no candidate for anybody who was asked about. Look at its settings and at "
-                "the history, or put it in a Union with Popular()."
+                "the history, or add another generator in a Union."
             )
         for part, dropped in zip(self.filters, self.dropped, strict=True):
             if dropped:
@@ -188,10 +197,9 @@ def _tell_empty(asked: Asked, result: pd.DataFrame) -> None:
     served = np.unique(asked.places(result)) if len(result) else np.empty(0)
     empty = len(asked) - len(served)
     if empty:
-        log.info("%s of %s requests have no recommendation", f"{empty:,}", f"{len(asked):,}")
         warnings.warn(
             f"{empty:,} of {len(asked):,} requests have no recommendation: nothing was found for them, or the filters "
-            "left nothing. Put the generator in a Union with Popular(), say, to have something for everybody.",
+            "left nothing. A Union with another generator, such as Popular(), finds more.",
             DataWarning,
             stacklevel=3,
         )

@@ -11,9 +11,9 @@ import pandas as pd
 from recattn.candidates.asked import Asked
 from recattn.candidates.base import Job
 from recattn.candidates.frames import candidates_frame
-from recattn.dataset.doors import History
+from recattn.dataset.doors import History, history_store
 from recattn.errors import ConfigError
-from recattn.inference.doors import make_assembler, open_history
+from recattn.inference.doors import make_assembler
 from recattn.recommender import Recommender
 from recattn.schema import check_k
 
@@ -50,7 +50,7 @@ class Retrieval:
         if self.model is None:
             raise ConfigError("Retrieval has no model. Pass Retrieval(model).")
         plan = self.model._fitted().blueprint
-        store = open_history(plan, history)
+        store = history_store(history, plan.table.vocabulary, plan.config.time, behaviours=plan.behaviours)
         asked = Asked.of(requests, history=store, as_of=as_of, ties=plan.config.ties)
         codes, scores = self.model._predictor(self.device, self.threads).top_k(
             make_assembler(plan, store, self.users),

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from recattn.candidates.asked import Asked
-from recattn.candidates.base import CandidateGenerator, Job, bound, check_part
+from recattn.candidates.base import CandidateGenerator, Job, bound, check_parts
 from recattn.candidates.frames import SOURCE, SOURCE_RANK, candidates_frame, positions, read_candidates
 from recattn.dataset.doors import History
 from recattn.errors import ConfigError
@@ -38,8 +38,7 @@ class Union:
     def __post_init__(self) -> None:
         if not isinstance(self.parts, list | tuple) or not self.parts:
             raise ConfigError(f"Union.parts must be a list of at least one generator, got {self.parts!r}.")
-        for place, part in enumerate(self.parts):
-            check_part(part, CandidateGenerator, f"Union.parts[{place}]")
+        check_parts(self.parts, CandidateGenerator, "Union.parts")
         for name in ("k", "each"):
             if getattr(self, name) is not None:
                 check_k(getattr(self, name), name=f"Union.{name}")

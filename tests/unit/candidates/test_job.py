@@ -133,8 +133,13 @@ def test_what_became_of_candidates_is_told(plain: Any, world: Any, caplog: pytes
 
 def test_a_generator_without_any_candidate_is_an_error(plain: Any, world: Any) -> None:
     nobody = FromFrame(pd.DataFrame({"user_id": ["other"], "item_id": ["i02"]}))
-    with pytest.raises(DataError, match=r"FromFrame.* found no candidate for anybody.*Union with Popular"):
+    with pytest.raises(DataError, match=r"FromFrame.* found no candidate for anybody.*another generator in a Union"):
         two_stage(plain, nobody, ["u01"], history=world.log)
+
+
+def test_candidates_of_another_kind_of_ids_are_an_error(plain: Any, world: Any) -> None:
+    with pytest.raises(DataError, match=r"item_id is int in the frame of FromFrame.* but str in the model"):
+        two_stage(plain, FromFrame(pd.DataFrame({"item_id": [1, 2]})), ["u01"], history=world.log)
 
 
 def test_filters_that_leave_nothing_give_an_empty_frame(plain: Any, world: Any) -> None:
@@ -155,6 +160,8 @@ def test_nobody_asked_is_an_empty_frame(plain: Any, world: Any) -> None:
         ({"k": 0}, "k must be a whole number of at least 1, got 0"),
         ({"candidates": 0}, "candidates must be a whole number of at least 1, got 0"),
         ({"stage": "deeper"}, "stage must be one of"),
+        ({"filters": Deny(["i01"])}, r"filters must be a list, got .*Pass \["),
+        ({"post": Mmr()}, "post must be a list, got Mmr"),
         ({"filters": [Popular()]}, r"filters\[0\] must be an object with a method 'keep' \(CandidateFilter\)"),
         ({"post": [Popular()]}, r"post\[0\] must be an object with a method 'apply'"),
         ({"generator": Popular}, "generator must be an object with a method 'candidates'"),

@@ -170,7 +170,9 @@ def _known(path: Path, manifest: Manifest) -> Known:
     if high_water is None and manifest.time == "timestamp":  # a store of format 1
         ends = [store.end for store in open_segments(path, manifest)]
         high_water = max((end - 1 for end in ends if end is not None), default=None)
-    with pq.ParquetFile(path / SEGMENTS / next(iter(manifest.segments)) / USERS) as file:
+    with pq.ParquetFile(
+        path / SEGMENTS / next(iter(manifest.segments)) / USERS, pre_buffer=False, buffer_size=2**20
+    ) as file:
         users = next((batch.column(0).to_pandas() for batch in file.iter_batches(1)), pd.Series([], dtype=object))
     return Known(Codes(ITEM, Vocabulary.load(path / manifest.items).ids), Codes(EVENT, events), users, high_water)
 

@@ -13,7 +13,7 @@ from recattn.dataset.segment import SegmentWriter, open_segment
 from recattn.dataset.vocabulary import Vocabulary
 from recattn.errors import ArtifactError
 
-BLOCK_ROWS = 2_000_000  # in memory at a time, some 100 bytes each
+BLOCK_ROWS = 500_000  # in memory at a time, some 150 bytes each
 
 
 def open_segments(path: Path, manifest: Manifest) -> list[HistoryStore]:

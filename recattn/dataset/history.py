@@ -185,6 +185,13 @@ class HistoryStore:
             columns[WEIGHT] = np.asarray(self.weights)
         return pd.DataFrame(columns | {name: np.asarray(values) for name, values in self.extras.items()})
 
+    def to_lists(self) -> pd.DataFrame:
+        """One row a user with interactions, its columns in arrays: as Parquet, what `build` and `append` read too."""
+        frame = self.to_frame()
+        cuts = self.offsets[:-1][self.lengths > 0][1:]
+        columns = {name: np.split(frame[name].to_numpy(), cuts) for name in frame if name != USER}
+        return pd.DataFrame({USER: self.users[self.lengths > 0]} | columns)
+
     @staticmethod
     def merge(stores: Sequence[HistoryStore]) -> HistoryStore:
         """One store with the interactions of all, in the first one's codes (`recattn.dataset.merge`)."""

@@ -94,7 +94,7 @@ def open_segment(folder: Path, about: dict[str, Any], items: Vocabulary, behavio
             raise ValueError(f"{folder.name}/{name} has {len(values)} rows, {about['interactions']} expected")
         return values
 
-    users = Vocabulary.load(folder / USERS).ids
+    users = plain(pq.read_table(folder / USERS).column("id").to_numpy())
     offsets = np.load(folder / OFFSETS, allow_pickle=False)
     if len(offsets) != len(users) + 1 or offsets[-1] != about["interactions"]:
         raise ValueError(f"{folder.name}/{OFFSETS} does not fit {len(users)} users with {about['interactions']} rows")

@@ -220,3 +220,13 @@ def test_extras_are_kept_in_their_type_or_refused(tmp_path: Path) -> None:
 def test_a_budget_that_is_none_is_refused(budget: Any, log: pd.DataFrame, tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="memory_budget must be"):
         HistoryStore.build(log, tmp_path / "store", memory_budget=budget)
+
+
+def test_a_store_goes_out_in_lists_and_comes_back(log: pd.DataFrame, tmp_path: Path) -> None:
+    store = in_memory(log, extras=("device",))
+    lists = store.to_lists()
+    assert lists["user_id"].tolist() == store.users.tolist()
+    assert [len(times) for times in lists["timestamp"]] == store.lengths.tolist()
+    lists.to_parquet(tmp_path / "lists.parquet")
+    HistoryStore.build(tmp_path / "lists.parquet", tmp_path / "store", extras=["device"], items=store.item_vocabulary)
+    pd.testing.assert_frame_equal(HistoryStore.open(tmp_path / "store").to_frame(), store.to_frame())

@@ -52,8 +52,10 @@ def alone(folder: Path | None) -> Iterator[None]:
             log.info("the lock of a process that is gone (%s) is taken over", _named(holder))
         os.truncate(handle, 0)
         os.pwrite(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
-        yield
-        os.truncate(handle, 0)  # left in place, empty: a removed lock could be held twice
+        try:
+            yield
+        finally:
+            os.truncate(handle, 0)  # left in place, empty: a removed lock could be held twice
     finally:
         os.close(handle)
 

@@ -188,9 +188,8 @@ def count_rows(storage: Storage, name: str, schema: Any, *, whole: bool) -> int:
 
 def unreadable(what: str, name: str, error: Exception) -> DataError:
     """The error for a file that cannot be read."""
-    return DataError(
-        f"{what}: cannot read {name!r}: {_reason(error)}. Write it again, or pass bad_files='skip' to leave it out."
-    )
+    remedy = ", or pass bad_files='skip' to leave it out" if what == "slate" else ""
+    return DataError(f"{what}: cannot read {name!r}: {_reason(error)}. Write it again{remedy}.")
 
 
 def _names(where: str, what: str) -> tuple[Storage, list[str]]:

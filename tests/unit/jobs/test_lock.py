@@ -40,6 +40,12 @@ def test_the_same_shard_twice_at_once_is_refused_and_another_is_not(files, tmp_p
         assert run_job(files.job(out, shard="2/2")).rows
 
 
+def test_a_job_that_fails_lets_go_of_its_lock(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="wrong"), alone(tmp_path):
+        raise ValueError("wrong")
+    assert (tmp_path / NAME).read_text() == ""
+
+
 def test_no_permission_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(ArtifactError, match="cannot be written to"), alone(tmp_path / "file" / "out"):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
+from recattn.dataset import HistoryStore, Vocabulary
 from recattn.errors import ArtifactError, ConfigError, DataError
 from recattn.jobs import open_output, run_job
-from recattn.jobs.storage import Storage
+from recattn.jobs.storage import Storage, shown
 
 
 def read(out: Path) -> pd.DataFrame:
@@ -317,3 +319,33 @@ def test_explanations_stand_beside_the_scores(files, tmp_path: Path) -> None:
         flat = pd.DataFrame([line for lines in found for line in lines])
         assert flat["item_id"].tolist() == expected["history_item_id"].tolist()
         np.testing.assert_allclose(flat["change"], expected["change"], atol=1e-5)
+
+
+def test_a_job_writes_to_an_object_store_and_reads_from_it(files, tmp_path: Path) -> None:
+    store = Storage.at("memory://bucket")
+    for name in ("a", "b"):
+        half = files.slate.iloc[:450] if name == "a" else files.slate.iloc[450:]
+        half.to_parquet(tmp_path / f"{name}.parquet")
+        store.put(f"slate/{name}.parquet", (tmp_path / f"{name}.parquet").read_bytes())
+    for grouping in ("rows", "requests"):
+        job = files.job(Path(), slate="memory://bucket/slate", grouping=grouping)
+        job = replace(job, out=f"memory://bucket/{grouping}")
+        run_job(job)
+        expected = files.model.score(files.slate, history=files.log)
+        found = open_output(job.out).to_table().to_pandas()
+        np.testing.assert_allclose(found["score"], expected["score"], rtol=1e-5, atol=1e-5)
+        store.delete(f"{grouping}/_SUCCESS", f"{grouping}/parts/part-000001.parquet")
+        assert run_job(job).kept == 4
+        assert run_job(job).finished_before
+
+
+def test_histories_may_be_a_store(files, tmp_path: Path) -> None:
+    vocabulary = Vocabulary.from_values("item_id", files.log["item_id"])
+    HistoryStore.from_frame(files.log, vocabulary).save(tmp_path / "store")
+    run_job(files.job(tmp_path / "out", history=str(tmp_path / "store")))
+    expected = files.model.score(files.slate, history=files.log)
+    np.testing.assert_allclose(read(tmp_path / "out")["score"], expected["score"], rtol=1e-5, atol=1e-5)
+
+
+def test_keys_of_an_uri_are_in_no_message(files) -> None:
+    assert shown("s3://key:secret@bucket/scores?endpoint_override=host") == "s3://bucket/scores"

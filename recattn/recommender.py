@@ -272,8 +272,9 @@ class Recommender:
 
         Returns:
             Columns `row` (place in the slate), `user_id`, `item_id`, `score`, `rank` (1 = largest change),
-            `history_item_id`, `history_timestamp` (absent for an order-only model), `change`: the score minus the
-            score with that interaction masked; positive where it helped. Rows without a score or history have none.
+            `history_item_id`, `history_timestamp` (absent for an order-only model), `history_position` (visible
+            interactions before it), `change`: the score minus the score with that interaction masked; positive where
+            it helped. Rows without a score or history have none.
         """
         check_k(top, name="top")
         frame = read_slate(slate, time=self.config.time)

@@ -31,7 +31,7 @@ def run(
     recattn explain --model model --slate candidates.csv --history log.parquet
 
     One row an interaction: `row` (place in the slate), user_id, item_id, score, rank, history_item_id,
-    history_timestamp, `change` (positive where the interaction raised the score).
+    history_timestamp, history_position, `change` (positive where the interaction raised the score).
 
     Args:
         model: Model folder, or a model in MLflow: `models:/name@alias`, `runs:/id/model`.

@@ -12,9 +12,10 @@ from recattn.batching.assemble import Assembler
 from recattn.dataset.requests import Requests
 from recattn.inference.explain_falls import score_falls
 from recattn.inference.explain_pieces import cut, padded
-from recattn.inference.predictor import BUDGET, MOST, Predictor, to_device
-from recattn.schema.columns import ITEM, RANK, SCORE, TIME, USER
+from recattn.inference.predictor import MOST, Predictor, to_device
+from recattn.schema.columns import ITEM, POSITION, RANK, SCORE, TIME, USER
 
+BUDGET = 12 * 2**20  # floats alive at a time: less than for scores, since smaller steps were a tenth faster
 AT_ONCE = 16  # neighbouring places masked in one go: what lies before them is shared
 
 
@@ -38,8 +39,8 @@ def explanations(
     store = assembler.store
     parts = [_largest(found, top) for found in all_falls(predictor, assembler, requests)]
     empty = (np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64))
-    columns = zip(*parts, strict=True) if parts else [(part,) for part in (*empty, np.zeros(0, np.float32))]
-    row, score, rank, place, change = (np.concatenate(column) for column in columns)
+    columns = zip((*empty, np.zeros(0, np.float32), np.zeros(0, np.int64)), *parts, strict=True)
+    row, score, rank, place, change, position = (np.concatenate(column) for column in columns)
     order = np.lexsort((rank, row))
     row, place = row[order], place[order]
     frame: dict[str, Any] = {
@@ -52,11 +53,11 @@ def explanations(
     }
     if store.times is not None:
         frame[f"history_{TIME}"] = store.times[place]
-    return pd.DataFrame(frame | {"change": change[order]})
+    return pd.DataFrame(frame | {f"history_{POSITION}": position[order], "change": change[order]})
 
 
 def _largest(found: Falls, top: int) -> tuple[np.ndarray, ...]:
-    """Slate rows, scores, ranks, store rows and changes of the `top` largest changes of each candidate."""
+    """Of the `top` largest changes of each candidate: slate rows, scores, ranks, store rows, changes, positions."""
     requests = found.requests
     assert requests.offsets is not None
     assert requests.candidates is not None
@@ -74,6 +75,7 @@ def _largest(found: Falls, top: int) -> tuple[np.ndarray, ...]:
         rank + 1,
         found.firsts[piece] + order[kept],
         changes[kept],
+        (found.firsts - requests.starts)[piece] + order[kept],
     )
 
 

@@ -22,7 +22,8 @@ class Layer(NamedTuple):
     """What the later places of a history ask of a block of its encoder."""
 
     block: Block
-    keys_BHTK: Tensor  # turned by their places
+    queries_BHTK: Tensor  # turned by their places, as are keys
+    keys_BHTK: Tensor
     values_BHTK: Tensor
     bias_BHTT: Tensor | None
 
@@ -48,8 +49,8 @@ def unmasked(scorer: Scorer, history: HistoryBatch) -> Past:
         assert isinstance(block, Block)
         timed = len(encoder.biases) and history.times is not None
         bias = encoder.biases[number](history.times) if timed else None
-        _, keys, values = _projected(block, block.norm_attention(x_BTD))
-        layers.append(Layer(block, _turned(keys, turns), values, bias))
+        queries, keys, values = _projected(block, block.norm_attention(x_BTD))
+        layers.append(Layer(block, _turned(queries, turns), _turned(keys, turns), values, bias))
         x_BTD = block(x_BTD, history.mask, bias)
     return Past(inputs, tuple(layers), turns, encoder.norm(x_BTD))
 
@@ -70,36 +71,49 @@ def masked_states(
     x_VSD, count = past.inputs_BTD[rows, first:], len(past.layers)
     for number, layer in enumerate(past.layers):
         only = last if number == count - 1 else None
-        x_VSD = _block(layer, x_VSD, rows, mask_VT, first, past.turns_TK, only)
+        asked = torch.arange(first, mask_VT.shape[1], device=rows.device)[None] if only is None else only[:, None]
+        if number:
+            looks = _looks(layer, x_VSD, rows, first, past.turns_TK, asked, only)
+        else:  # what enters the first block is the same for all maskings
+            looks = (
+                layer.queries_BHTK[rows, :, first:] if only is None else layer.queries_BHTK[rows, :, only][:, :, None],
+                layer.keys_BHTK[rows],
+                layer.values_BHTK[rows],
+            )
+        x_VSD = x_VSD if only is None else _at(x_VSD, only - first)
+        found = scaled_dot_product_attention(*looks, attn_mask=_bias(layer, rows, mask_VT, asked, looks[0]))
+        x_VSD = x_VSD + layer.block.attention.join(found.transpose(1, 2).flatten(2))
+        x_VSD = x_VSD + layer.block.feed_forward(layer.block.norm_feed_forward(x_VSD))
     if last is not None and not count:
         x_VSD = _at(x_VSD, last - first)
     return encoder.norm(x_VSD)
 
 
-def _block(
-    layer: Layer, x_VSD: Tensor, rows: Tensor, mask_VT: Tensor, first: int, turns_TK: Tensor, last: Tensor | None
-) -> Tensor:
-    block = layer.block
-    normed_VSD = block.norm_attention(x_VSD)
-    queries, keys, values = _projected(block, normed_VSD, last if last is None else last - first)
-    keys = torch.cat([layer.keys_BHTK[rows, :, :first], _turned(keys, turns_TK[first:])], dim=2)
-    values = torch.cat([layer.values_BHTK[rows, :, :first], values], dim=2)
+def _looks(
+    layer: Layer, x_VSD: Tensor, rows: Tensor, first: int, turns_TK: Tensor, asked: Tensor, only: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Queries of the places `asked`, keys and values of all places: those before `first` are known."""
+    normed = layer.block.norm_attention(x_VSD)
+    queries, keys, values = _projected(layer.block, normed, None if only is None else only - first)
+    return (
+        _turned(queries, turns_TK[asked][:, None]),
+        torch.cat([layer.keys_BHTK[rows, :, :first], _turned(keys, turns_TK[first:])], dim=2),
+        torch.cat([layer.values_BHTK[rows, :, :first], values], dim=2),
+    )
+
+
+def _bias(layer: Layer, rows: Tensor, mask_VT: Tensor, asked: Tensor, queries: Tensor) -> Tensor:
+    """[V, H, Q, T] for the places `asked` [V or 1, Q]: what is added to logits, -inf where a place is not seen."""
     places = torch.arange(mask_VT.shape[1], device=rows.device)
-    asked = places[first:].expand(len(rows), -1) if last is None else last[:, None]
-    queries = _turned(queries, turns_TK[asked][:, None])
-    itself = places == asked[..., None]
-    seen_VSS = (places <= asked[..., None]) & (mask_VT[:, None] | itself)
+    seen = (places <= asked[..., None]) & (mask_VT[:, None] | (places == asked[..., None]))
+    shape = (*queries.shape[:3], len(places))
     if layer.bias_BHTT is None:
-        bias = torch.zeros_like(seen_VSS, dtype=queries.dtype)[:, None]
-    elif last is None:
-        bias = layer.bias_BHTT[rows, :, first:]
+        bias = queries.new_zeros(1)
+    elif len(asked) == 1:
+        bias = layer.bias_BHTT[:, :, asked[0]][rows].to(queries.dtype)
     else:
-        bias = layer.bias_BHTT[rows, :, last][:, :, None]
-    bias = bias.masked_fill(~seen_VSS[:, None], -torch.inf).to(queries.dtype)
-    found = scaled_dot_product_attention(queries, keys, values, attn_mask=bias.expand(-1, queries.shape[1], -1, -1))
-    x_VSD = x_VSD if last is None else _at(x_VSD, last - first)
-    x_VSD = x_VSD + block.attention.join(found.transpose(1, 2).flatten(2))
-    return x_VSD + block.feed_forward(block.norm_feed_forward(x_VSD))
+        bias = layer.bias_BHTT[rows, :, asked[:, 0]][:, :, None].to(queries.dtype)
+    return torch.where(seen[:, None], bias, -torch.inf).expand(shape)
 
 
 def _projected(block: Block, normed: Tensor, only: Tensor | None = None) -> list[Tensor]:

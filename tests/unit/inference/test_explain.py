@@ -65,6 +65,7 @@ def test_only_the_interactions_the_model_sees_are_masked(build_bench: Callable[.
     bench = build_bench(long)
     found = explained(bench, pd.DataFrame({"user_id": ["u00"], "item_id": ["i03"]}), 99)
     assert sorted(found["history_timestamp"].tolist()) == list(range(15, 25))
+    assert found["history_position"].tolist() == found["history_timestamp"].tolist(), "all 25 are visible"
 
 
 def test_lines_are_ranked_by_the_size_of_the_change(bench: Any) -> None:
@@ -89,6 +90,7 @@ def test_rows_follow_the_slate_and_unknown_items_have_no_line(bench: Any) -> Non
         "rank",
         "history_item_id",
         "history_timestamp",
+        "history_position",
         "change",
     ]
 

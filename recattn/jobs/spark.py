@@ -28,6 +28,7 @@ from recattn.jobs.spark_columns import (
     check_kinds,
     check_vocabulary,
     end_of,
+    names_of,
     read_asked,
     read_log,
     read_who,
@@ -216,7 +217,7 @@ def _describing(plan: Blueprint, frame: DataFrame) -> tuple[str, ...]:
     """Columns of the rows asked about, beside ids and times, that a score depends on."""
     context = [spec.column for spec in plan.context.specs]
     if set(context) & set(frame.columns):
-        plan.context.check_same(frame)  # type: ignore[arg-type]
+        plan.context.check_same(names_of(frame))
     elif context:
         warnings.warn(
             f"the rows have none of the context columns the model was fitted with ({listed(context)}): all of it "

@@ -31,6 +31,11 @@ def col(name: str) -> Column:
     return F.col("`" + name.replace("`", "``") + "`")
 
 
+def names_of(frame: DataFrame) -> pd.DataFrame:
+    """A frame of the same columns without rows, for doors that look at names."""
+    return pd.DataFrame(columns=frame.columns)
+
+
 def read_log(
     log: DataFrame,
     *,
@@ -49,11 +54,11 @@ def read_log(
         DataError: A missing column, ids or times of a type no model knows, or first rows that no door lets through.
     """
     what = "interactions"
-    log = log.toDF(*rename(pd.DataFrame(columns=log.columns), columns, what).columns)
+    log = log.toDF(*rename(names_of(log), columns, what).columns)
     if WEIGHT not in log.columns and "rating" in log.columns:
         log = log.withColumnRenamed("rating", WEIGHT)
     needed = [USER, ITEM, *([TIME] if time == "timestamp" else []), *([order_by] if order_by else [])]
-    require(log, needed, what)  # type: ignore[arg-type]
+    require(names_of(log), needed, what)
     used = [name for name in (USER, ITEM, TIME, *wanted) if name in log.columns]
     names = list(dict.fromkeys([*used, *needed]))
     log = log.select(*[col(name) for name in names])
@@ -82,7 +87,7 @@ def read_asked(frame: DataFrame, what: str, *, unit: Unit, time: Time, ids: Sequ
     Raises:
         DataError: A missing column, ids or times of a type no model knows, or first rows that no door lets through.
     """
-    require(frame, ids, what)  # type: ignore[arg-type]
+    require(names_of(frame), ids, what)
     keys = [key(frame, name, what) for name in ids]
     seen = _first_rows(frame, list(ids))
     for name in ids:
@@ -98,7 +103,7 @@ def read_asked(frame: DataFrame, what: str, *, unit: Unit, time: Time, ids: Sequ
 
 def read_who(users: DataFrame, names: Sequence[str], alias: str) -> DataFrame:
     """`user_id` with the attributes `names` as one column; the job fails where a user has two rows."""
-    require(users, [USER, *names], "users")  # type: ignore[arg-type]
+    require(names_of(users), [USER, *names], "users")
     attributes = F.first(F.struct(*[col(name) for name in names]))
     twice = F.raise_error(F.concat(F.lit("users has two rows of the user_id "), F.col(USER).cast("string")))
     return (

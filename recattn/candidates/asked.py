@@ -97,7 +97,7 @@ class Asked:
         DataError where `frame` lacks the column requests are told apart by, or names them by ids of another kind.
         """
         require(frame, [self.key], what)
-        check_same_kind(frame[self.key], what, self.frame[self.key], "requests", self.key)
+        check_same_kind(frame[self.key].head(1), what, self.frame[self.key].head(1), "requests", self.key)
         return self._index.encode(frame[self.key]).astype(np.int64) - 1
 
     def seen_pairs(self) -> np.ndarray:

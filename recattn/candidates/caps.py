@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 
 from recattn.candidates.categories import Categories
+from recattn.candidates.frames import positions
 from recattn.candidates.lanes import Lanes
 from recattn.dataset.feature_arrays import take_ragged
+from recattn.dataset.requests import gather_ranges
 from recattn.schema import check_k
-from recattn.schema.columns import ITEM
-
-_CELLS = 1 << 23
+from recattn.schema.columns import ITEM, RANK
 
 
 def cap(
@@ -65,20 +65,42 @@ class Cap:
             check_k(k)
         lanes, kinds = Lanes.of(frame), self._categories
         codes = kinds.codes(lanes.frame[ITEM])[lanes.rows]
-        keys = np.full(len(codes), -1, dtype=np.int64)
-        size = max(1, len(kinds.names))
-        for places in lanes.chunks(1, max(1, _CELLS // size)):
-            for chosen in np.array_split(places, -(-len(places) * size // _CELLS)):
-                counts = np.zeros((len(chosen), size), dtype=np.int32)
-                taken = np.zeros(len(chosen), dtype=np.int64)
-                for column in range(chosen.shape[1]):
-                    rows = np.flatnonzero((chosen[:, column] >= 0) & (taken < (k or len(codes))))
-                    place = chosen[rows, column]
-                    values, offsets = take_ragged(kinds.values, kinds.offsets, codes[place])
-                    owners = np.repeat(np.arange(len(rows)), np.diff(offsets))
-                    full = np.bincount(owners, counts[rows[owners], values] >= self.most, len(rows)) > 0
-                    open_ = ~full[owners]
-                    counts[rows[owners[open_]], values[open_]] += 1  # a category once an item: no cell twice
-                    taken[rows[~full]] += 1
-                    keys[place[~full]] = column
-        return lanes.reordered(keys)
+        values, offsets = take_ragged(kinds.values, kinds.offsets, codes)
+        pairs = lanes.owners.repeat(np.diff(offsets)) * max(1, len(kinds.names)) + values
+        if (np.diff(offsets) <= 1).all():
+            kept = np.ones(len(codes), dtype=bool)
+            kept[np.diff(offsets) > 0] = _place_among_equals(pairs) < self.most
+        else:
+            kept = self._kept(lanes, pairs, offsets, k)
+        keys = np.where(kept, np.arange(len(codes)), -1)
+        result = lanes.reordered(keys)
+        return result if k is None else result[result[RANK] <= k].reset_index(drop=True)
+
+    def _kept(self, lanes: Lanes, pairs: np.ndarray, offsets: np.ndarray, k: int | None) -> np.ndarray:
+        """bool [n]: which rows stay where items have several categories; all requests go down their lists together.
+
+        `pairs` int64 [M] are the categories of all rows, each a number of its own in each request; row r has those at
+        `offsets[r]:offsets[r + 1]`.
+        """
+        distinct, cells = np.unique(pairs, return_inverse=True)
+        counts, taken = np.zeros(len(distinct), dtype=np.int64), np.zeros(len(lanes), dtype=np.int64)
+        kept = np.zeros(len(offsets) - 1, dtype=bool)
+        open_ = np.arange(len(lanes))
+        for column in range(int(lanes.lengths.max(initial=0))):
+            open_ = open_[(lanes.lengths[open_] > column) & (taken[open_] < (k or len(kept)))]
+            rows = lanes.offsets[open_] + column
+            found, bounds = gather_ranges(offsets[rows], offsets[rows + 1])
+            owners = np.repeat(np.arange(len(rows)), np.diff(bounds))
+            full = np.bincount(owners, counts[cells[found]] >= self.most, len(rows)) > 0
+            counts[cells[found[~full[owners]]]] += 1  # an item has a category once: no cell stands here twice
+            kept[rows[~full]] = True
+            taken[open_[~full]] += 1
+        return kept
+
+
+def _place_among_equals(values: np.ndarray) -> np.ndarray:
+    """How many equal ones come before each of `values` int64 [n]."""
+    order = np.argsort(values, kind="stable")
+    places = np.empty(len(values), dtype=np.int64)
+    places[order] = positions(values[order])
+    return places

@@ -43,5 +43,5 @@ class Categories:
 
     def codes(self, items: pd.Series) -> np.ndarray:
         """Item codes int64 [n]; 0 for items without a row."""
-        check_same_kind(pd.Series(self.items.ids), "items", items, "recommendations", ITEM)
+        check_same_kind(pd.Series(self.items.ids[:1]), "items", items.head(1), "recommendations", ITEM)
         return np.maximum(self.items.encode(items), 0).astype(np.int64)

@@ -56,6 +56,10 @@ class FromFrame:
         return frame
 
     @cached_property
+    def _item_codes(self) -> np.ndarray:
+        return pd.factorize(self._sorted[ITEM])[0]
+
+    @cached_property
     def _groups(self) -> dict[str, tuple[Vocabulary, np.ndarray, np.ndarray]]:
         """By column: its distinct ids, rows in their order, and offsets of each id's rows."""
         groups = {}
@@ -78,7 +82,7 @@ class FromFrame:
             )
         rows, places = self._rows(asked, name)
         frame = self._sorted
-        items = pd.factorize(frame[ITEM])[0][rows]
+        items = self._item_codes[rows]
         once = ~pd.DataFrame({"place": places, "item": items}).duplicated().to_numpy()
         rows, places = rows[once], places[once]
         first = positions(places)
@@ -92,7 +96,7 @@ class FromFrame:
             n = len(self._sorted)
             return np.tile(np.arange(n), len(asked)), np.repeat(np.arange(len(asked)), n)
         ids, by_id, offsets = self._groups[name]
-        check_same_kind(self._sorted[name], _WHAT, asked.frame[name], "requests", name)
+        check_same_kind(self._sorted[name].head(1), _WHAT, asked.frame[name].head(1), "requests", name)
         codes = ids.encode(asked.frame[name]).astype(np.int64) - 1
         starts, stops = np.where(codes >= 0, offsets[codes], 0), np.where(codes >= 0, offsets[codes + 1], 0)
         cells, bounds = gather_ranges(starts, stops)

@@ -156,7 +156,9 @@ class _First:
         found = self.generator.candidates(asked.frame, history=asked.store, k=self.size)
         frame, places = read_candidates(found, asked, repr(self.generator))
         known = asked.store.item_vocabulary
-        check_same_kind(frame[ITEM], f"the frame of {self.generator!r}", pd.Series(known.ids), "the model", ITEM)
+        check_same_kind(
+            frame[ITEM].head(1), f"the frame of {self.generator!r}", pd.Series(known.ids[:1]), "the model", ITEM
+        )
         self.found += len(frame)
         codes = known.encode(frame[ITEM]).astype(np.int64)
         self.unknown += int((codes < 0).sum())

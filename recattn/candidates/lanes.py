@@ -29,12 +29,25 @@ class Lanes:
         rows = np.lexsort((frame[RANK].to_numpy(), requests))
         return cls(frame, rows, np.concatenate([[0], np.cumsum(np.bincount(requests))]).astype(np.int64))
 
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Rows a request, int64 [X]."""
+        return np.diff(self.offsets)
+
+    @property
+    def owners(self) -> np.ndarray:
+        """The request of each place in `rows`, int64 [n]."""
+        return np.repeat(np.arange(len(self)), self.lengths)
+
     def chunks(self, cells_of: int, most: int) -> Iterator[np.ndarray]:
         """Places in `rows` int64 [Y, C] of requests of similar length, -1 where one is shorter.
 
         Y * C * `cells_of` is at most `most`, or Y is 1.
         """
-        lengths = np.diff(self.offsets)
+        lengths = self.lengths
         order = np.argsort(lengths, kind="stable")
         start = 0
         while start < len(order):
@@ -52,7 +65,7 @@ class Lanes:
         """The frame by request, within it by `keys` int64 [n] (a value a place in `rows`; negative: left out), with
         `rank` anew.
         """
-        owners = np.repeat(np.arange(len(self.offsets) - 1), np.diff(self.offsets))
+        owners = self.owners
         order = np.lexsort((keys, owners))
         order = order[keys[order] >= 0]
         frame = self.frame.iloc[self.rows[order]].reset_index(drop=True)

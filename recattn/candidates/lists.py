@@ -77,7 +77,7 @@ class _Listed:
     def _lists(self, candidates: pd.DataFrame, asked: Asked) -> tuple[np.ndarray, np.ndarray]:
         """bool [n] each: whether the candidate is listed for its request, whether its request has a list."""
         if len(candidates) and len(self._frame):
-            check_same_kind(self._frame[ITEM], self._what, candidates[ITEM], "candidates", ITEM)
+            check_same_kind(self._frame[ITEM].head(1), self._what, candidates[ITEM].head(1), "candidates", ITEM)
         items = self._items.encode(candidates[ITEM]).astype(np.int64)
         if not self._keys:
             return items > 0, np.ones(len(items), dtype=bool)
@@ -87,7 +87,7 @@ class _Listed:
                 f"{self._what} names requests by {REQUEST}, but the requests have none. "
                 "Add it to them, or user_id here."
             )
-        check_same_kind(self._frame[name], self._what, asked.frame[name], "requests", name)
+        check_same_kind(self._frame[name].head(1), self._what, asked.frame[name].head(1), "requests", name)
         ids, pairs = self._keys[name]
         owners = ids.encode(asked.frame[name]).astype(np.int64)[asked.places(candidates)]
         found = (items > 0) & (owners > 0) & among(owners * (len(self._items) + 1) + items, pairs)

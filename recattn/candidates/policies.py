@@ -77,7 +77,7 @@ class Availability:
         if asked.requests.as_of is None:
             raise ConfigError("Availability needs times, but the history has none (time='order'). Leave it out.")
         ids, since, until = self._span
-        check_same_kind(pd.Series(ids.ids), "items", candidates[ITEM], "candidates", ITEM)
+        check_same_kind(pd.Series(ids.ids[:1]), "items", candidates[ITEM].head(1), "candidates", ITEM)
         codes = np.maximum(ids.encode(candidates[ITEM]), 0)
         moments = np.asarray(asked.requests.as_of)[asked.places(candidates)]
         return (since[codes] <= moments) & (moments < until[codes])

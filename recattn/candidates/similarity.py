@@ -74,7 +74,7 @@ class ItemVectors:
 
     def codes(self, items: pd.Series) -> np.ndarray:
         """Rows of `vectors` int64 [n]."""
-        check_same_kind(pd.Series(self.items.ids), "similarity", items, "recommendations", ITEM)
+        check_same_kind(pd.Series(self.items.ids[:1]), "similarity", items.head(1), "recommendations", ITEM)
         return np.maximum(self.items.encode(items), 0).astype(np.int64)
 
     def take(self, codes: np.ndarray) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from recattn.candidates import Cap, ItemVectors, Mmr, cap, caps, diversity, mmr
+from recattn.candidates import Cap, ItemVectors, Mmr, cap, diversity, mmr
 from recattn.errors import ConfigError, DataError
 
 ITEMS = pd.DataFrame(
@@ -77,10 +77,21 @@ def test_a_cap_keeps_what_a_loop_keeps(frame: pd.DataFrame, most: int, k: int | 
     assert found.groupby("request_id")["rank"].agg(list).map(lambda r: r == list(range(1, len(r) + 1))).all()
 
 
-def test_a_cap_in_small_pieces_is_the_same(frame: pd.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = cap(frame, ITEMS, by="kind")
-    monkeypatch.setattr(caps, "_CELLS", 7)
-    pd.testing.assert_frame_equal(cap(frame, ITEMS, by="kind"), whole)
+@pytest.mark.parametrize("k", [None, 5])
+def test_a_cap_on_single_values_keeps_what_a_loop_keeps(frame: pd.DataFrame, k: int | None) -> None:
+    single = ITEMS.assign(kind=ITEMS["kind"].str.split("|").str[0])
+    found = cap(frame, single, by="kind", most=2, k=k)
+    names = single.set_index("item_id")["kind"].to_dict()
+    expected = {}
+    for request, items in lists(frame).items():
+        counts: Counter[str] = Counter()
+        kept = expected.setdefault(request, [])
+        for item in items:
+            kind = names.get(item)
+            if not isinstance(kind, str) or counts[kind] < 2:
+                kept.append(item)
+                counts.update([kind] if isinstance(kind, str) else [])
+    assert lists(found) == {request: items[:k] for request, items in expected.items()}
 
 
 def test_rows_keep_their_columns_through_a_cap(frame: pd.DataFrame) -> None:

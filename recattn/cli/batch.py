@@ -19,7 +19,7 @@ from recattn.cli.serving import check_device
 from recattn.errors import ConfigError
 
 if TYPE_CHECKING:
-    from recattn.jobs.run import Progress as Told
+    from recattn.jobs.parts import Progress as Told
 
 EVERY = 15.0  # seconds between two lines where there is no terminal
 
@@ -49,15 +49,9 @@ def run(model: str, tracking_uri: str | None, **settings: Any) -> None:
     with _folder_of(model, tracking_uri) as folder, told() as progress:
         result = run_job(ScoreJob(model=str(folder), **settings), progress=progress)
     if not result.finished_before:
-        rate = result.rows / max(result.seconds, 1e-9)
-        log.info(
-            "%s rows in %s parts in %s (%.0f s, %s rows/s)",
-            f"{result.rows:,}",
-            f"{result.parts:,}",
-            result.out.partition("?")[0],
-            result.seconds,
-            f"{rate:,.0f}",
-        )
+        rate = "" if result.kept else f", {result.rows / max(result.seconds, 1e-9):,.0f} rows/s"
+        place = result.out.partition("?")[0]
+        log.info("%s rows in %s parts in %s (%.0f s%s)", f"{result.rows:,}", result.parts, place, result.seconds, rate)
 
 
 @contextlib.contextmanager

@@ -2,9 +2,21 @@
 
 from __future__ import annotations
 
-from recattn.jobs.job import JobResult, ScoreJob
-from recattn.jobs.output import open_output
-from recattn.jobs.publish import publish
-from recattn.jobs.run import run_job
+import importlib
+from typing import Any
 
-__all__ = ["JobResult", "ScoreJob", "open_output", "publish", "run_job"]
+_HOME = {
+    "JobResult": "recattn.jobs.job",
+    "ScoreJob": "recattn.jobs.job",
+    "open_output": "recattn.jobs.output",
+    "publish": "recattn.jobs.shards",
+    "run_job": "recattn.jobs.run",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'recattn.jobs' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

@@ -124,7 +124,7 @@ class JobResult:
         rows: Rows written, those of earlier starts among them.
         parts: Files of the result.
         kept: Parts that were whole from an earlier start.
-        reasons: Rows of each reason.
+        reasons: Rows (requests, for the catalog) of each reason.
         seconds: What this start took.
         finished_before: Whether there was nothing left to do.
     """

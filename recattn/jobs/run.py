@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import socket
-import tempfile
 import time
-from collections.abc import Callable, Iterator
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-from pyarrow import parquet
 
 from recattn.dataset.frames import NO_HISTORY, UNKNOWN_ITEM
-from recattn.errors import ArtifactError, DataError, listed
+from recattn.errors import ArtifactError, listed
 from recattn.jobs import faults
-from recattn.jobs.grouping import Grouped
 from recattn.jobs.job import JobResult, ScoreJob
 from recattn.jobs.lock import NAME as LOCK
 from recattn.jobs.lock import alone
-from recattn.jobs.manifest import MANIFEST, OURS, PARTS, RUN, SHARDS, SUCCESS, WORK, Manifest, Part, check_same
-from recattn.jobs.pipeline import overlapped
+from recattn.jobs.manifest import MANIFEST, OURS, RUN, SHARDS, SUCCESS, WORK, Manifest, Part, check_same
+from recattn.jobs.parts import Progress, Writer, make_parts
 from recattn.jobs.plan import Plan, make_plan
 from recattn.jobs.storage import Storage, shown
-from recattn.schema.columns import REASON
 
-Progress = Callable[[int, int], None]
-ROW_GROUP = 2**17
 log = logging.getLogger("recattn")
 
 
@@ -67,9 +55,9 @@ def run_job(job: ScoreJob, *, progress: Progress | None = None) -> JobResult:
             log.info("%s of %s parts are whole; going on", f"{kept:,}", f"{len(wanted):,}")
         own.delete(SUCCESS)
         manifest.save(own)
-        writer = _Writer(own, manifest, [number for number in wanted if number not in _numbers(manifest)])
+        writer = Writer(own, manifest, [number for number in wanted if number not in _numbers(manifest)])
         work_folder = None if own.local is None else own.local / WORK
-        _work(plan, writer, progress or (lambda done, total: None), work_folder)
+        make_parts(plan, writer, progress or (lambda done, total: None), work_folder)
         manifest = writer.manifest
         _tell(manifest, plan)
         facts = {"host": socket.gethostname(), "seconds": round(time.perf_counter() - since, 3), "kept_parts": kept}
@@ -123,138 +111,6 @@ def _begin(plan: Plan, whole: Storage, own: Storage) -> Manifest:
     return found
 
 
-def _work(plan: Plan, writer: _Writer, progress: Progress, work_folder: Path | None) -> None:
-    """Make the parts that are missing."""
-    cut = plan.stretches
-    todo = [cut[number] for number in writer.missing]
-    share = [cut[number] for number in plan.share()]
-    total = sum(stop - start for start, stop in share)
-    writer.progress, writer.total = progress, total
-    writer.done = total - sum(stop - start for start, stop in todo)
-    progress(writer.done, total)
-    if not todo:
-        return
-    engine, told = plan.engine, [False]
-
-    def tell(requests: Any) -> None:
-        if not told[0]:
-            told[0] = True
-            engine.tell(requests)
-
-    if plan.engine.job.slate is None:
-        types = plan.id_types()
-
-        def users() -> Iterator[tuple[int, Any]]:
-            tables = iter(()) if plan.rows is None else plan.rows.tables(todo)
-            for number, (start, stop) in zip(writer.missing, todo, strict=True):
-                with _rows_from(plan, start):
-                    requests, _ = engine.users(start, stop, None if plan.rows is None else next(tables))
-                tell(requests)
-                yield number, requests
-
-        overlapped(users(), lambda item: (item[0], *engine.recommend(item[1], types)), lambda r: writer.write(*r))
-        return
-    assert plan.rows is not None
-    if plan.grouped:
-        _work_grouped(plan, writer, work_folder, tell)
-        return
-
-    def parts() -> Iterator[tuple[int, Any, Any]]:
-        assert plan.rows is not None
-        for number, (start, _), table in zip(writer.missing, todo, plan.rows.tables(todo), strict=True):
-            with _rows_from(plan, start):
-                frame, requests = engine.slate(table)
-            tell(requests)
-            yield number, table, (frame, requests)
-
-    def score(item: tuple[int, Any, Any]) -> tuple[int, Any, dict[str, int]]:
-        number, table, asked = item
-        return number, *_beside(table, engine.score(*asked))
-
-    overlapped(parts(), score, lambda result: writer.write(*result))
-
-
-def _work_grouped(plan: Plan, writer: _Writer, work_folder: Path | None, tell: Callable[[Any], None]) -> None:
-    assert plan.rows is not None
-    engine, cut, share = plan.engine, plan.stretches, plan.share()
-    with tempfile.TemporaryDirectory() as spare:
-        folder = work_folder or Path(spare) / WORK
-        about = f"{plan.manifest.digest} {engine.job.shard} {json.dumps(plan.manifest.made_by)}"
-        grouped = Grouped(folder, about, plan.rows, [cut[number] for number in share])
-        with _disk(folder):
-            grouped.spill(engine.slate_columns(list(plan.rows.names)), plan.keys())
-            progress, writer.progress = writer.progress, lambda done, total: None
-            done = [0]
-
-            def told(rows: int) -> None:
-                done[0] += rows
-                progress(done[0], writer.total)
-
-            def prepare(table: Any) -> Any:
-                frame, requests = engine.slate(table)
-                tell(requests)
-                return frame, requests
-
-            grouped.score(prepare, lambda asked: engine.score(*asked), told)
-
-        def parts() -> Iterator[tuple[int, Any, dict[str, int]]]:
-            assert plan.rows is not None
-            stretches = [cut[number] for number in writer.missing]
-            for number, table in zip(writer.missing, plan.rows.tables(stretches), strict=True):
-                yield number, *_beside(table, grouped.columns(number - share.start))
-
-        overlapped(parts(), lambda part: part, lambda part: writer.write(*part))
-        grouped.close()
-
-
-class _Writer:
-    """Writes parts, each then named by the manifest."""
-
-    def __init__(self, storage: Storage, manifest: Manifest, missing: list[int]) -> None:
-        self.storage, self.manifest, self.missing = storage, manifest, missing
-        self.progress: Progress = lambda done, total: None
-        self.done = self.total = 0
-        plan = manifest.identity["plan"]
-        self.size, self.rows = plan["rows_a_part"], plan["rows"]
-
-    def write(self, number: int, table: Any, reasons: dict[str, int]) -> None:
-        """Write one part and commit it."""
-        data = encode(table)
-        path = f"{PARTS}/part-{number:06}.parquet"
-        start, stop = number * self.size, min((number + 1) * self.size, self.rows)
-        part = Part(number, path, start, stop, len(table), len(data), hashlib.sha256(data).hexdigest(), reasons)
-        try:
-            self.storage.put(path, data, number=number)
-            faults.reach("after_part_write", number)
-            manifest = self.manifest.with_part(part)
-            manifest.save(self.storage, number=number)
-        except ArtifactError as error:
-            whole = len(self.manifest.parts)
-            raise ArtifactError(f"{error} {whole:,} parts are whole; start again to go on.") from error
-        self.manifest = manifest
-        faults.reach("after_manifest", number)
-        self.done += stop - start
-        self.progress(self.done, self.total)
-
-
-def encode(table: Any) -> memoryview:
-    """A table as Parquet: the same bytes for the same values."""
-    sink = pa.BufferOutputStream()
-    parquet.write_table(table.replace_schema_metadata(None), sink, row_group_size=ROW_GROUP, compression="zstd")
-    return memoryview(sink.getvalue())
-
-
-def _beside(table: Any, columns: dict[str, Any]) -> tuple[Any, dict[str, int]]:
-    """A part of the slate with its result, and the rows of each reason."""
-    for name, values in columns.items():
-        if name in table.column_names:
-            table = table.set_column(table.column_names.index(name), name, values)
-        else:
-            table = table.append_column(name, values)
-    counted = columns[REASON].value_counts().to_pylist()
-    return table, {entry["values"]: entry["counts"] for entry in counted if entry["values"] is not None}
-
-
 def _numbers(manifest: Manifest) -> set[int]:
     return {part.number for part in manifest.parts}
 
@@ -271,8 +127,9 @@ def _is_whole(part: Part, storage: Storage) -> bool:
 
 def _tell(manifest: Manifest, plan: Plan) -> None:
     reasons, rows = manifest.reasons, manifest.rows
+    counted = "requests" if plan.engine.job.slate is None else "rows"
     for reason, count in reasons.items():
-        log.info("%s rows: %s", f"{count:,}", reason)
+        log.info("%s %s: %s", f"{count:,}", counted, reason)
     if rows and reasons.get(UNKNOWN_ITEM) == rows:
         log.warning("no row has a score: the model knows none of the items. Is it the model of this catalog?")
     if rows and plan.engine.job.slate is not None and reasons.get(NO_HISTORY) == rows:
@@ -289,35 +146,3 @@ def _result(job: ScoreJob, manifest: Manifest, kept: int, since: float, *, finis
         seconds=time.perf_counter() - since,
         finished_before=finished_before,
     )
-
-
-class _rows_from:
-    """Tells where in the input a DataError arose, inside the block."""
-
-    def __init__(self, plan: Plan, row: int) -> None:
-        self.plan, self.row = plan, row
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, DataError) and self.plan.rows is not None:
-            where = self.plan.rows.where(self.row)
-            raise DataError(f"{error} (Rows counted from row {self.row:,} of all, in {where!r}.)") from error
-
-
-class _disk:
-    """Tells of a disk that refuses the files of grouping, inside the block."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, OSError):
-            raise ArtifactError(
-                f"rows cannot be grouped in {self.folder}: {error.strerror or error}. Make room, or pass "
-                "grouping='rows'."
-            ) from error

@@ -3,7 +3,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 export MLFLOW_DISABLE_TELEMETRY ?= true
 
-.PHONY: demo test lint format setup clean bench-speed bench-gpu
+.PHONY: demo test lint format setup clean torture bench-speed bench-gpu
 
 setup: $(VENV)/.installed
 
@@ -18,6 +18,9 @@ demo: setup
 
 test: setup
 	OMP_NUM_THREADS=1 MPLBACKEND=Agg $(BIN)/python -m pytest -n 2 --dist loadfile
+
+torture: setup
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -s -m torture tests/torture
 
 lint: setup
 	$(BIN)/ruff check .

@@ -36,6 +36,7 @@ def run(
     user_features: str | None = None,
     as_of: str | int | None = None,
     stage: Stage | None = None,
+    stages: str | None = None,
     columns: Columns = COLUMNS,
     unit: Unit = "s",
     device: str | None = None,
@@ -68,6 +69,8 @@ def run(
         user_features: File with the attributes of users, for models that use them.
         as_of: The moment of requests that name none, a date or seconds; just after the end of the history by default.
         stage: A cheaper score than the model's own.
+        stages: YAML of a two-stage job: where candidates come from, what filters them, what becomes of the ranked lists
+            (`recattn.TwoStage`).
         columns: What your files call our columns.
         unit: What numbers in timestamp count.
         device: cpu, cuda ...; by default the best there is.
@@ -81,15 +84,21 @@ def run(
         shard: For a folder: `i/n`, one of n shares of the work; `recattn publish` puts them together.
     """
     check_k(k)
+    if stages is not None:
+        given = {"candidates": candidates, "stage": stage, "fallback": fallback, "explain": explain or None}
+        beside = [name for name, value in given.items() if value is not None]
+        if beside or is_job(out, shard):
+            wrong = f"{beside[0]} goes" if beside else "a folder as out goes"
+            raise ConfigError(f"{wrong} not with stages: what is scored stands in its file, the result is one file.")
     if is_job(out, shard):
         for name, value in (("users", users), ("candidates", candidates)):
             if value is not None and not (isinstance(value, str) and is_path(value)):
                 raise ConfigError(f"{name} must be a file where the result is a folder, got {value!r}.")
-        given = {"history": history, "out": out, "users": users, "candidates": candidates, "fallback": fallback}
+        files = {"history": history, "out": out, "users": users, "candidates": candidates, "fallback": fallback}
         asked = {"k": k, "exclude_seen": exclude_seen, "user_features": user_features, "as_of": as_of}
         shape = {"stage": stage, "columns": columns, "unit": unit, "device": device, "threads": threads}
         batch = {"memory_budget": memory_budget, "rows_a_part": rows_a_part, "shard": shard, "explain": explain}
-        run_batch(model, tracking_uri, **given, **asked, **shape, **batch, overwrite=overwrite)
+        run_batch(model, tracking_uri, **files, **asked, **shape, **batch, overwrite=overwrite)
         return
     if explain or fallback:
         raise ConfigError("explain and fallback are for results in a folder. Pass --out FOLDER.")
@@ -97,6 +106,15 @@ def run(
     recommender, log = open_all(model, history, columns, unit, tracking_uri=tracking_uri, device=device)
     who = read_who(users, log, columns, unit=unit, time=recommender.config.time)
     attributes = read_given(user_features, "users", columns)
+    if stages is not None:
+        from recattn.candidates import TwoStage
+
+        job = TwoStage.read(stages)
+        rest = {"user_features": attributes, "as_of": as_of, "device": device, "threads": threads}
+        with working("recommending in two stages"):
+            best = job.recommend(recommender, who, history=log, k=k, **rest)
+        deliver(best, place, "recommendations")
+        return
     with working("recommending"):
         best = recommender.recommend(
             who,

@@ -62,3 +62,25 @@ def test_a_mistake_is_told(recattn, ask, given: list[str], status: int, message:
     done = recattn(*ask, *given)
     assert (done.status, message in done.err) == (status, True), done.err
     assert "Traceback" not in done.err
+
+
+def test_stages_of_a_file_find_filter_and_diversify(recattn, ask) -> None:
+    Path("stages.yaml").write_text(
+        "candidates: 20\ngenerator: {kind: union, parts: [popular, retrieval]}\n"
+        "filters: [{kind: deny, items: deny.csv}]\npost: [{kind: mmr, trade_off: 0.8, pool: 10}]\n"
+    )
+    pd.DataFrame({"item_id": ["i0001"]}).to_csv("deny.csv", index=False)
+    found = csv(recattn(*ask, "--users", "u0001,u0002", "--k", "4", "--stages", "stages.yaml").out)
+    assert found.groupby("user_id")["rank"].apply(list).tolist() == [[1, 2, 3, 4]] * 2
+    assert "i0001" not in set(found["item_id"])
+    assert set(found["source"]) <= {"popular", "retrieval"}
+
+
+@pytest.mark.parametrize(
+    ("beside", "message"),
+    [(["--stage", "retrieval"], "stage goes not with stages"), (["--out", "lists"], "a folder as out goes not")],
+)
+def test_what_stages_decide_is_refused_beside_them(recattn, ask, beside: list[str], message: str) -> None:
+    done = recattn(*ask, "--users", "u0001", "--stages", "stages.yaml", *beside)
+    assert done.status == 2
+    assert message in done.err

@@ -10,6 +10,7 @@ import pytest
 
 from recattn.cli.main import main
 from recattn.dataset.synthetic import make_world
+from recattn.jobs import open_output
 
 README = Path(__file__).parents[2] / "README.md"
 
@@ -39,9 +40,14 @@ def test_the_commands_of_the_readme_run(folder: Path) -> None:
     world.items.to_parquet("items.parquet")
     slate = world.interactions[["user_id"]].head(3).merge(world.items[["item_id"]].head(4), how="cross")
     slate.drop_duplicates().to_csv("candidates.csv", index=False)
-    (commands,) = blocks("shell")
+    (folder / "slates").mkdir()
+    for part in (0, 1):
+        slate.drop_duplicates().iloc[part::2].to_parquet(f"slates/{part}.parquet")
+    commands = "".join(blocks("shell"))
     for command in commands.strip().splitlines():
         assert main(shlex.split(command)[1:]) == 0, command
+    scored = [open_output(name).to_table().num_rows for name in ("scores", "sharded")]
+    assert scored == [len(slate.drop_duplicates())] * 2
     for name in ("recommendations.parquet", "scores.csv", "reasons.csv"):
         assert (folder / name).stat().st_size > 0
 

@@ -97,16 +97,12 @@ class Storage:
         """
         with _told(self.path(name), "written"):
             if self.local is None:
-                self._upload(name, data)
+                self._upload(name, data, number)
                 return
             path = self.local / name
             path.parent.mkdir(parents=True, exist_ok=True)
             with path.open("wb") as file:
-                if faults.due("within_part_write", number):
-                    file.write(data[: len(data) // 2])
-                    file.flush()
-                    faults.reach("within_part_write", number)
-                file.write(data)
+                _write(file, data, number)
                 file.flush()
                 os.fsync(file.fileno())
 
@@ -114,6 +110,7 @@ class Storage:
         """Write a file so that readers see the old or the new one, whole: on a disk by renaming, else by one put."""
         with _told(self.path(name), "written"):
             if self.local is None:
+                faults.reach("before_manifest", number)
                 self._upload(name, data)
                 return
             path, partial = self.local / name, self.local / f".{name}.partial"
@@ -143,9 +140,9 @@ class Storage:
             place = place.parent if place.parent != place else None
         return None if place is None else shutil.disk_usage(place).free
 
-    def _upload(self, name: str, data: bytes | memoryview) -> None:
+    def _upload(self, name: str, data: bytes | memoryview, number: int = -1) -> None:
         with self.system.open_output_stream(self.path(name), compression=None) as stream:
-            stream.write(data)
+            _write(stream, data, number)
 
 
 def shown(where: str | Path) -> str:
@@ -164,6 +161,14 @@ def _told(path: str, what: str) -> Iterator[None]:
         raise ArtifactError(f"{path} cannot be {what}: {reason}.") from error
 
 
+def _write(file: Any, data: bytes | memoryview, number: int) -> None:
+    if faults.due("within_part_write", number):
+        file.write(data[: len(data) // 2])
+        file.flush()
+        faults.reach("within_part_write", number)
+    file.write(data)
+
+
 def _sync_folder(folder: Path) -> None:
     handle = os.open(folder, os.O_RDONLY)
     try:
@@ -176,5 +181,7 @@ def _by_fsspec(uri: str, first: Exception) -> tuple[Any, str]:
     try:
         system, root = importlib.import_module("fsspec.core").url_to_fs(uri)
     except (ImportError, ValueError) as error:
-        raise ConfigError(f"{shown(uri)!r} is no place that pyarrow or fsspec can reach: {first or error}.") from error
+        reason = str(first or error).replace(uri, shown(uri)).rstrip(".")
+        message = f"{shown(uri)!r} is no place that pyarrow or fsspec can reach: {reason}."
+        raise ConfigError(message) from None  # the first error may quote the keys
     return pafs.PyFileSystem(pafs.FSSpecHandler(system)), root

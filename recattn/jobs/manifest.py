@@ -13,7 +13,7 @@ from recattn.jobs.storage import Storage, shown
 
 FORMAT, KIND = 1, "recattn_scores"
 MANIFEST, SUCCESS, RUN, SHARDS, PARTS, WORK = "manifest.json", "_SUCCESS", "run.json", "shards", "parts", ".work"
-OURS = (SUCCESS, MANIFEST, RUN, SHARDS, PARTS, WORK)
+OURS = (SUCCESS, RUN, SHARDS, PARTS, WORK, MANIFEST)  # in the order of removal: the manifest says whose they are
 TOLD = 6  # differences in a message
 
 
@@ -114,6 +114,17 @@ class Manifest:
                 f"{place} is no manifest of a job, or a damaged one: {error}. Pass overwrite=True to begin anew."
             ) from error
         return found
+
+
+def kind_of(storage: Storage) -> str | None:
+    """What the manifest of a folder is of; None where there is none, or none that can be read."""
+    if storage.kind(MANIFEST) != "file":
+        return None
+    try:
+        values = json.loads(storage.read(MANIFEST))
+    except (OSError, ValueError):
+        return None
+    return str(values.get("kind")) if isinstance(values, dict) else None
 
 
 def differences(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

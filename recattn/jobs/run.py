@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 import time
 from dataclasses import replace
 
 from recattn.dataset.frames import NO_HISTORY, UNKNOWN_ITEM
-from recattn.errors import ArtifactError, listed
+from recattn.errors import ArtifactError, ConfigError, listed
 from recattn.jobs import faults
-from recattn.jobs.job import JobResult, ScoreJob
+from recattn.jobs.job import FILES, JobResult, ScoreJob
 from recattn.jobs.lock import NAME as LOCK
 from recattn.jobs.lock import alone
-from recattn.jobs.manifest import MANIFEST, OURS, RUN, SHARDS, SUCCESS, WORK, Manifest, Part, check_same
+from recattn.jobs.manifest import (
+    KIND,
+    MANIFEST,
+    OURS,
+    PARTS,
+    RUN,
+    SHARDS,
+    SUCCESS,
+    WORK,
+    Manifest,
+    Part,
+    check_same,
+    kind_of,
+)
 from recattn.jobs.parts import Progress, Writer, make_parts
 from recattn.jobs.plan import Plan, make_plan
 from recattn.jobs.storage import Storage, shown
@@ -68,18 +82,39 @@ def run_job(job: ScoreJob, *, progress: Progress | None = None) -> JobResult:
 
 
 def check_place(whole: Storage, job: ScoreJob) -> None:
-    """ArtifactError where the output folder is a file, or holds what no job has written."""
+    """The door of an output folder.
+
+    Raises:
+        ConfigError: It lies inside an input: its parts would be read as input when the job goes on.
+        ArtifactError: It is a file, or holds what no job has written.
+    """
     place = shown(job.out)
+    for name in FILES:
+        given = getattr(job, name)
+        if given is not None and _inside(job.out, given):
+            raise ConfigError(f"{place} lies inside {name}={shown(given)!r}. Name a folder outside of all inputs.")
     if whole.kind() == "file":
         raise ArtifactError(f"{place} is a file. Name a folder.")
     names = whole.names()
     foreign = [name for name in names if name not in OURS and name != LOCK and not name.startswith(".")]
-    if foreign and MANIFEST not in names:
-        raise ArtifactError(f"{place} holds other files ({listed(foreign, 3)}). Name a folder of its own for the job.")
+    kind = kind_of(whole)
+    if kind is not None and kind != KIND:
+        raise ArtifactError(f"{place} holds something of kind {kind!r}, no result of a job. Name another folder.")
+    if kind is None:  # no manifest, or one that cannot be read
+        foreign += [name for name in (PARTS, RUN) if name in names and MANIFEST not in names]
+        if foreign:
+            raise ArtifactError(
+                f"{place} holds other files ({listed(foreign, 3)}). Name a folder of its own for the job."
+            )
     if job.shard is None and SHARDS in names and MANIFEST not in names and not job.overwrite:
         raise ArtifactError(
             f"{place} holds shards of a job. Publish them, name another folder, or pass overwrite=True to begin anew."
         )
+
+
+def _inside(place: str, folder: str) -> bool:
+    inner, outer = (text if "://" in text else os.path.realpath(text) for text in (place, folder))
+    return f"{inner.partition('?')[0].rstrip('/')}/".startswith(f"{outer.partition('?')[0].rstrip('/')}/")
 
 
 def _begin(plan: Plan, whole: Storage, own: Storage) -> Manifest:
@@ -87,7 +122,7 @@ def _begin(plan: Plan, whole: Storage, own: Storage) -> Manifest:
     job, planned = plan.engine.job, plan.manifest
     if job.overwrite:
         if job.shard is not None:
-            whole.delete(SUCCESS, MANIFEST)
+            whole.delete(SUCCESS, RUN, PARTS, MANIFEST)
         own.delete(*OURS)
         return planned
     if job.shard is not None:

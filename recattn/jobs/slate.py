@@ -137,7 +137,12 @@ def open_rows(
     if schema is None:
         raise DataError(f"{what}: none of the {len(names):,} files at {shown(where)!r} can be read: {listed(skipped)}.")
     has = [name for name in schema.names if not name.startswith("__index_level_")] + list(files[0].keys)
-    ours = {theirs: name for name, theirs in columns.items() if theirs in has and name not in has}
+    ours = {theirs: name for name, theirs in columns.items() if theirs in has}
+    for given, name in ours.items():
+        if name in has and name not in columns.values():
+            raise DataError(
+                f"{what} has a column {name!r} already, and columns= asks to take {given!r} for it. Drop one of them."
+            )
     renamed = tuple(ours.get(name, name) for name in has)
     for column in wanted:
         if column not in renamed:
@@ -234,7 +239,7 @@ def _same_schema(what: str, first: tuple[str, Any, Any], other: tuple[str, Any, 
 def _csv(source: Any, name: str, types: Mapping[str, Any] | None) -> Any:
     return csv.open_csv(
         source,
-        parse_options=csv.ParseOptions(delimiter="\t" if ".tsv" in name[-7:].lower() else ","),
+        parse_options=csv.ParseOptions(delimiter="\t" if ".tsv" in name[-7:].lower() else ",", newlines_in_values=True),
         convert_options=csv.ConvertOptions(strings_can_be_null=True, column_types=types),
     )
 

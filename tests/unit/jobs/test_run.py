@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,6 +181,63 @@ def test_a_folder_with_other_files_is_left_alone(files, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with pytest.raises(ArtifactError, match="is a file"):
         run_job(files.job(tmp_path / "file"))
+
+
+def test_a_folder_of_another_kind_is_never_overwritten(files, tmp_path: Path, digest_of) -> None:
+    model = tmp_path / "model"
+    shutil.copytree(files.folder / "model", model)
+    before = digest_of(model)
+    with pytest.raises(ArtifactError, match="kind 'recommender', no result of a job"):
+        run_job(files.job(model, overwrite=True))
+    assert digest_of(model) == before
+    (tmp_path / "mine" / "parts").mkdir(parents=True)
+    (tmp_path / "mine" / "parts" / "part-000000.parquet").write_text("mine")
+    with pytest.raises(ArtifactError, match=r"holds other files \('parts'\)"):
+        run_job(files.job(tmp_path / "mine", overwrite=True))
+
+
+def test_a_damaged_manifest_is_told_and_overwritten_where_it_is_asked_for(files, tmp_path: Path) -> None:
+    run_job(files.job(tmp_path))
+    (tmp_path / "manifest.json").write_text("{")
+    with pytest.raises(ArtifactError, match="is no manifest of a job, or a damaged one"):
+        run_job(files.job(tmp_path))
+    assert run_job(files.job(tmp_path, overwrite=True)).parts == 5
+
+
+def test_a_result_inside_an_input_is_refused(files, tmp_path: Path) -> None:
+    slates = tmp_path / "slates"
+    slates.mkdir()
+    files.slate.to_parquet(slates / "a.parquet")
+    with pytest.raises(ConfigError, match=r"scores lies inside slate=.*outside of all inputs"):
+        run_job(files.job(slates / "scores", slate=str(slates)))
+    assert not (slates / "scores").exists()
+
+
+def test_two_columns_for_one_name_are_told_and_exchanged_names_are_followed(files, tmp_path: Path) -> None:
+    double = tmp_path / "double.parquet"
+    files.slate.assign(sku=files.slate["item_id"]).to_parquet(double)
+    log = tmp_path / "log.parquet"
+    files.log.rename(columns={"item_id": "sku"}).to_parquet(log)
+    with pytest.raises(DataError, match="slate has a column 'item_id' already, and columns= asks to take 'sku' for it"):
+        run_job(files.job(tmp_path / "out", slate=str(double), history=str(log), columns={"item_id": "sku"}))
+    for name, frame in (("slate", files.slate), ("log", files.log)):
+        frame.rename(columns={"item_id": "user_id", "user_id": "item_id"}).to_parquet(tmp_path / f"{name}.parquet")
+    exchanged = {"columns": {"item_id": "user_id", "user_id": "item_id"}}
+    paths = {"slate": str(tmp_path / "slate.parquet"), "history": str(log)}
+    run_job(files.job(tmp_path / "exchanged", **paths, **exchanged))
+    run_job(files.job(tmp_path / "plain"))
+    assert read(tmp_path / "exchanged")["score"].equals(read(tmp_path / "plain")["score"])
+
+
+def test_ids_with_quotes_and_newlines_survive_a_csv(files, tmp_path: Path) -> None:
+    odd = files.slate.assign(note=[f'a "quote",\nand line {i}\n' * 40 for i in range(len(files.slate))])
+    odd["user_id"] = odd["user_id"].replace("nobody", 'no "body"\n, or\nnobody')
+    odd = pd.concat([odd] * 4, ignore_index=True)  # more than a block of the reader
+    odd.to_csv(tmp_path / "odd.csv", index=False)
+    run_job(files.job(tmp_path / "out", slate=str(tmp_path / "odd.csv")))
+    found = read(tmp_path / "out")
+    assert found["note"].tolist() == odd["note"].tolist()
+    assert found["user_id"].tolist() == odd["user_id"].tolist()
 
 
 def test_a_truncated_file_is_named_or_skipped_and_recorded(files, tmp_path: Path) -> None:

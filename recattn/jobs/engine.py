@@ -25,7 +25,7 @@ from recattn.inference.model import FittedModel
 from recattn.inference.predictor import BUDGET, Predictor
 from recattn.jobs.chunks import split_requests
 from recattn.jobs.job import ScoreJob
-from recattn.schema import check_same_kind, read_interactions, read_requests, read_slate
+from recattn.schema import check_same_kind, read_frame, read_interactions, read_requests, read_slate
 from recattn.schema.columns import ITEM, POSITION, PROBABILITY, RANK, REASON, REQUEST, SCORE, TIME, USER
 
 FALLBACK, NO_CANDIDATES = "fallback", "no_candidates"
@@ -65,7 +65,7 @@ class Engine:
         if is_store(job.history):
             found = open_log(job.history, plan.config.time)
         else:
-            columns = dict(job.columns)
+            columns = {ours: theirs for ours, theirs in job.columns.items() if ours != REQUEST}  # a log has none
             found = read_interactions(job.history, columns=columns, unit=job.unit, time=plan.config.time)
         latest = None
         if plan.config.time == "timestamp":
@@ -77,7 +77,7 @@ class Engine:
             job=job,
             model=model,
             store=store,
-            assembler=make_assembler(plan, store, job.user_features),
+            assembler=make_assembler(plan, store, _users(job)),
             predictor=predictor,
             stage=stage,
             as_of=moment_asked(job.as_of, store),
@@ -215,6 +215,14 @@ def _stage(asked: Stage | None, own: Stage) -> Stage:
     if asked is not None and asked not in has:
         raise ConfigError(f"stage must be one of {', '.join(has)}, the scores this model has, got {asked!r}.")
     return asked or own
+
+
+def _users(job: ScoreJob) -> pd.DataFrame | None:
+    """The attributes of users, under our name of their ids."""
+    if job.user_features is None:
+        return None
+    frame, theirs = read_frame(job.user_features, "users"), job.columns.get(USER)
+    return frame.rename(columns={theirs: USER}) if theirs in frame and USER not in frame else frame
 
 
 def _read(table: Any, engine: Engine) -> pd.DataFrame:

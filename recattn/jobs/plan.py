@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import platform
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,12 +19,14 @@ from recattn.errors import ArtifactError, DataError, listed
 from recattn.inference.artifact import MANIFEST as MODEL_MANIFEST
 from recattn.inference.predictor import BUDGET, MOST
 from recattn.jobs import grouping
-from recattn.jobs.engine import Engine
+from recattn.jobs.engine import EXPLANATION, Engine
 from recattn.jobs.job import ScoreJob
 from recattn.jobs.manifest import Manifest
 from recattn.jobs.slate import Rows, one_column, open_rows
 from recattn.jobs.storage import Storage
-from recattn.schema.columns import ITEM, REQUEST, TIME, USER
+from recattn.schema.columns import ITEM, PROBABILITY, REASON, REQUEST, SCORE, TIME, USER
+
+log = logging.getLogger("recattn")
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,6 +79,8 @@ def make_plan(job: ScoreJob) -> Plan:
     elif job.users is not None:
         rows = open_rows(job.users, "users", job.columns, bad_files=job.bad_files, wanted=[USER])
         inputs["users"], skipped = rows.digests(), dict(rows.skipped)
+    if rows is not None:
+        _tell_columns(rows, engine)
     if job.user_features is not None:
         inputs["user_features"] = file_digests(job.user_features)
     if job.candidates is not None:
@@ -128,6 +133,24 @@ def file_digests(where: str) -> dict[str, str]:
         return {Path(where).name: storage.sha256("")}
     visible = [name for name in storage.sizes() if not any(part[0] in "._" for part in name.split("/"))]
     return {name: storage.sha256(name) for name in visible}
+
+
+def _tell_columns(rows: Rows, engine: Engine) -> None:
+    """Warn of columns that were asked for and are not there, and of those the result takes the place of."""
+    job = engine.job
+    for ours in (TIME, REQUEST):  # other columns are refused, or of no use here
+        theirs = job.columns.get(ours)
+        if theirs is not None and ours not in rows.names and (ours == REQUEST or engine.history_digest is not None):
+            log.warning("%s has no column %r, which columns asks to take for %s: it has none", rows.what, theirs, ours)
+    made = [
+        SCORE,
+        REASON,
+        *([PROBABILITY] if engine.model.calibration else []),
+        *([EXPLANATION] if job.explain else []),
+    ]
+    for name in made if job.slate is not None else []:
+        if name in rows.names:
+            log.warning("the slate's own column %r is replaced by the job's; rename it to keep it", name)
 
 
 def _model_digests(folder: str) -> dict[str, str]:

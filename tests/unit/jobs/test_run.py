@@ -229,6 +229,28 @@ def test_two_columns_for_one_name_are_told_and_exchanged_names_are_followed(file
     assert read(tmp_path / "exchanged")["score"].equals(read(tmp_path / "plain")["score"])
 
 
+def test_columns_that_are_not_there_or_taken_are_told(files, tmp_path: Path, caplog) -> None:
+    HistoryStore.build(files.folder / "log.parquet", tmp_path / "store")
+    slate = str(tmp_path / "slate.parquet")
+    files.slate.assign(ts=0, score=1.0, reason="mine").to_parquet(slate)
+    asked = {"slate": slate, "columns": {"timestamp": "tz"}, "history": str(tmp_path / "store")}
+    with caplog.at_level(logging.WARNING, "recattn"):
+        run_job(files.job(tmp_path / "out", **asked))
+    assert "slate has no column 'tz', which columns asks to take for timestamp" in caplog.text
+    assert "the slate's own column 'score' is replaced by the job's" in caplog.text
+    assert "'reason' is replaced" in caplog.text
+    assert "'probability'" not in caplog.text
+
+
+def test_a_name_for_request_id_is_not_sought_in_the_history(files, tmp_path: Path) -> None:
+    slate = str(tmp_path / "slate.parquet")
+    files.slate.assign(rid=files.slate["user_id"]).to_parquet(slate)
+    run_job(files.job(tmp_path / "out", slate=slate, columns={"request_id": "rid"}))
+    run_job(files.job(tmp_path / "plain"))
+    assert read(tmp_path / "out")["request_id"].equals(files.slate["user_id"])
+    assert read(tmp_path / "out")["score"].equals(read(tmp_path / "plain")["score"])
+
+
 def test_ids_with_quotes_and_newlines_survive_a_csv(files, tmp_path: Path) -> None:
     odd = files.slate.assign(note=[f'a "quote",\nand line {i}\n' * 40 for i in range(len(files.slate))])
     odd["user_id"] = odd["user_id"].replace("nobody", 'no "body"\n, or\nnobody')

@@ -28,8 +28,10 @@ if TYPE_CHECKING:
     from recattn.recommender import Recommender
 
 from recattn.jobs.spark import recommend_spark, score_spark
+from recattn.jobs.spark_model import ship
 
 START = 1_700_000_000
+BATCH = "spark.sql.execution.arrow.maxRecordsPerBatch"
 BIG = 2**60 + 1  # no float holds it
 
 
@@ -44,7 +46,7 @@ def spark() -> Iterator[SparkSession]:
         "spark.driver.host": "127.0.0.1",
         "spark.driver.bindAddress": "127.0.0.1",
         "spark.sql.shuffle.partitions": "3",
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "1000",
+        BATCH: "1000",
         "spark.sql.session.timeZone": "America/New_York",
         "spark.executorEnv.OMP_NUM_THREADS": "1",
     }
@@ -158,9 +160,14 @@ def test_a_process_killed_in_the_middle_changes_nothing(spark: SparkSession, sce
                 os.kill(os.getpid(), signal.SIGKILL)
             yield batch
 
-    scored = score(spark, scene, partitions=2, block_rows=16)
-    same(scored.mapInArrow(kill, scored.schema).toArrow(), scene.scores)
-    assert os.path.exists(once)
+    scored = score(spark, scene, partitions=2, block_rows=16).select("user_id", "item_id", "score", "reason")
+    spark.conf.set(BATCH, "10")
+    try:
+        found = scored.mapInArrow(kill, scored.schema).toArrow()
+    finally:
+        spark.conf.set(BATCH, "1000")
+    assert os.path.exists(once), "nobody was killed"
+    same(found, scene.scores)
 
 
 def test_a_log_without_times_goes_by_the_order_of_its_rows(
@@ -178,6 +185,30 @@ def test_a_log_without_times_goes_by_the_order_of_its_rows(
     backwards = log.assign(place=np.arange(len(log))).iloc[::-1]
     found = score_spark(spark, tmp_path / "model", on(spark, backwards), on(spark, slate), order_by="place").toArrow()
     same(found, model.score(slate, history=log))
+
+
+def test_a_row_a_user_with_lists_is_the_same_log(
+    spark: SparkSession, plain: Recommender, world: Any, tmp_path: Path
+) -> None:
+    plain.save(tmp_path / "model")
+    log = world.log[["user_id", "item_id", "timestamp", "event_type"]]
+    lists = log.groupby("user_id", as_index=False).agg(list)
+    slate = lists[["user_id"]].merge(pd.DataFrame({"item_id": ["i01", "i02"]}), how="cross")
+    found = score_spark(spark, tmp_path / "model", on(spark, lists), on(spark, slate)).toArrow()
+    same(found, plain.score(slate, history=log))
+
+
+def test_a_process_reads_the_model_once(spark: SparkSession, scene: Scene) -> None:
+    shipped = ship(spark, scene.folder)
+    assert ship(spark, scene.folder) == shipped
+
+    def load(batches: Iterator[Any]) -> Iterator[Any]:
+        for _ in batches:
+            yield pa.RecordBatch.from_pydict({"process": [os.getpid()], "model": [id(shipped.load(1))]})
+
+    frame = spark.range(0, 60, numPartitions=12).mapInArrow(load, "process long, model long")
+    seen = {(row.process, row.model) for row in frame.collect()}
+    assert len(seen) == len({process for process, _ in seen}) < 12  # processes are kept for the next task
 
 
 def test_moments_of_every_type_are_seconds_in_utc(spark: SparkSession) -> None:
@@ -229,13 +260,13 @@ def test_the_mlflow_model_scores_in_a_spark_udf(
         info = log_model(plain, "model")
     log = world.log.sort_values("timestamp", kind="stable")
     rows = log.groupby("user_id", as_index=False).agg(
-        history_items=("item_id", list), history_times=("timestamp", list)
+        history_items=("item_id", list), history_times=("timestamp", list), history_events=("event_type", list)
     )
     rows["candidates"] = [["i00", "never", "i05"]] * len(rows)
     rows["as_of"] = int(log["timestamp"].max()) + 1
     frame = on(spark, rows)
     udf = mlflow.pyfunc.spark_udf(spark, info.model_uri, env_manager="local")
-    names = ["history_items", "history_times", "as_of", "candidates"]
+    names = ["history_items", "history_times", "history_events", "as_of", "candidates"]
     found = frame.withColumn("said", udf(F.struct(*names))).select("user_id", "said.*").toArrow().to_pandas()
     slate = rows[["user_id"]].merge(pd.DataFrame({"item_id": ["i00", "never", "i05"]}), how="cross")
     theirs = plain.score(slate, history=world.log).groupby("user_id")["score"].agg(list)

@@ -43,6 +43,7 @@ def is_job(out: str | None, shard: str | None) -> bool:
 def run(model: str, tracking_uri: str | None, **settings: Any) -> None:
     """Run the job of these settings; one line at the end."""
     from recattn.jobs import ScoreJob, run_job
+    from recattn.jobs.storage import shown
 
     check_device(settings.get("device"))
     settings["columns"] = settings["columns"].mapping()
@@ -50,7 +51,7 @@ def run(model: str, tracking_uri: str | None, **settings: Any) -> None:
         result = run_job(ScoreJob(model=str(folder), **settings), progress=progress)
     if not result.finished_before:
         rate = "" if result.kept else f", {result.rows / max(result.seconds, 1e-9):,.0f} rows/s"
-        place = result.out.partition("?")[0]
+        place = shown(result.out)  # without what a URI may hold of keys
         log.info("%s rows in %s parts in %s (%.0f s%s)", f"{result.rows:,}", result.parts, place, result.seconds, rate)
 
 

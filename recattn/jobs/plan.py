@@ -130,7 +130,7 @@ def file_digests(where: str) -> dict[str, str]:
     """sha256 of a file, or of the visible files of a folder."""
     storage = Storage.at(where)
     if storage.kind() == "file":
-        return {Path(where).name: storage.sha256("")}
+        return {Path(where.partition("?")[0]).name: storage.sha256("")}
     visible = [name for name in storage.sizes() if not any(part[0] in "._" for part in name.split("/"))]
     return {name: storage.sha256(name) for name in visible}
 

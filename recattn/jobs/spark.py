@@ -78,7 +78,7 @@ def score_spark(
         columns: Our name to yours, for the log.
         unit: What numbers in `timestamp` count.
         order_by: A column of the log that orders simultaneous rows; None: the order of the DataFrame's rows.
-        partitions: Partitions of the shuffle; None leaves it to `spark.sql.shuffle.partitions`.
+        partitions: Partitions of the shuffle; None: as `spark.sql.shuffle.partitions` says.
         block_rows: Rows of log and slate that are scored together.
         threads: Threads of torch in each Python process; leave 1 where every core has a task.
 
@@ -253,6 +253,7 @@ def _run(
             stacklevel=3,
         )
     both = history.withColumn(ASKED, F.lit(False)).unionByName(asked, allowMissingColumns=True)
-    by_user = both.repartition(USER) if partitions is None else both.repartition(partitions, USER)
-    rows = by_user.sortWithinPartitions(USER, ASKED, TIME, PLACE).drop(PLACE)
+    if partitions is None:  # as a number: Spark would join partitions of few bytes, and these cost time, not bytes
+        partitions = int(both.sparkSession.conf.get("spark.sql.shuffle.partitions") or 200)
+    rows = both.repartition(partitions, USER).sortWithinPartitions(USER, ASKED, TIME, PLACE).drop(PLACE)
     return rows.mapInArrow(functools.partial(run_task, task), schema)

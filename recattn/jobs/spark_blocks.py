@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from recattn.errors import DataError
 from recattn.schema.columns import USER
 
 
@@ -19,6 +20,9 @@ def whole_users(batches: Iterable[Any], rows: int) -> Iterator[Any]:
     Args:
         batches: Arrow record batches with a column `user_id`, in which the rows of a user follow one another.
         rows: How many rows are worth a block.
+
+    Raises:
+        DataError: A row without a user.
     """
     held: list[Any] = []
     count = 0
@@ -39,6 +43,8 @@ def whole_users(batches: Iterable[Any], rows: int) -> Iterator[Any]:
 def _border(batch: Any, before: Any | None) -> int | None:
     """Where the last user of `batch` begins; None where that is in a batch before it, or nothing lies before."""
     users = batch.column(USER)
+    if users.null_count:
+        raise DataError(f"the log or what is asked about has rows with a null {USER}. Fill them, or leave them out.")
     last = users[-1]
     border = batch.num_rows - pc.sum(pc.equal(users, last)).as_py()
     if border:

@@ -246,6 +246,21 @@ def test_what_the_door_refuses_it_says_before_any_task_runs(spark: SparkSession,
     refused(ConfigError, "stage must be one of", stage="deeper")
 
 
+def test_rows_at_fault_behind_the_first_hundred_fail_the_job_with_the_reason(spark: SparkSession, scene: Scene) -> None:
+    from pyspark.errors import PySparkException
+
+    def fails(match: str, log: pd.DataFrame, users: pd.DataFrame) -> None:
+        found = score_spark(spark, scene.folder, on(spark, log), on(spark, scene.slate), user_features=on(spark, users))
+        with pytest.raises(PySparkException, match=match):
+            found.collect()
+
+    log = scene.log.head(300).reset_index(drop=True)
+    fails("null item_id", log.assign(item_id=log["item_id"].where(log.index != 250, None)), scene.users)
+    fails("null user_id", log.assign(user_id=log["user_id"].where(log.index != 250, None)), scene.users)
+    fails("negative timestamp", log.assign(timestamp=log["timestamp"].where(log.index != 250, -5)), scene.users)
+    fails("two rows of the user_id u03", log, pd.concat([scene.users, scene.users.iloc[[3]]]))
+
+
 def test_the_mlflow_model_scores_in_a_spark_udf(
     spark: SparkSession, plain: Recommender, world: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

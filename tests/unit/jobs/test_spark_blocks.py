@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from recattn.errors import DataError
 from recattn.jobs.spark_blocks import whole_users
 
 
@@ -44,3 +45,9 @@ def test_empty_batches_are_passed_over() -> None:
     assert list(whole_users([empty], 10)) == []
     [block] = whole_users([empty, *batches_of(["a", "a", "b"], 2), empty], 10)
     assert block["user_id"].to_pylist() == ["a", "a", "b"]
+
+
+@pytest.mark.parametrize("size", [1, 10])
+def test_a_row_without_a_user_is_refused(size: int) -> None:
+    with pytest.raises(DataError, match="null user_id"):
+        list(whole_users(batches_of([None, "a", "b"], size), 10))

@@ -11,7 +11,7 @@ import pandas as pd
 from recattn.batching.assemble import Assembler
 from recattn.dataset.requests import Requests
 from recattn.inference.explain_falls import score_falls
-from recattn.inference.explain_pieces import cut, padded
+from recattn.inference.pieces import cut, padded
 from recattn.inference.predictor import MOST, Predictor, to_device
 from recattn.schema.columns import ITEM, POSITION, RANK, SCORE, TIME, USER
 

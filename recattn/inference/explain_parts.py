@@ -13,7 +13,7 @@ from torch import Tensor
 from recattn.batching.assemble import Assembler
 from recattn.batching.batch import RequestBatch
 from recattn.dataset.requests import Requests
-from recattn.inference.explain_pieces import cut, padded
+from recattn.inference.pieces import cut, padded
 from recattn.inference.predictor import BUDGET, MOST, Predictor, to_device
 from recattn.nn.attention import Keys, split_heads
 from recattn.nn.scorer import Prefixes, Scorer

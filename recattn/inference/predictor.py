@@ -17,6 +17,7 @@ from recattn.dataset.requests import Requests, gather_ranges
 from recattn.dataset.tables import ItemTable
 from recattn.errors import ConfigError
 from recattn.inference.cascade import Cascade, CatalogView, rank_catalog
+from recattn.inference.pieces import cut
 from recattn.nn.scorer import Scorer
 
 BUDGET = 48 * 2**20  # floats alive at a time
@@ -54,6 +55,7 @@ class Predictor:
 
     def score(self, assembler: Assembler, requests: Requests, *, stage: Stage | None = None) -> np.ndarray:
         """Scores float32 [M] of `requests.candidates`, in their order; NaN for unknown items."""
+        requests, _ = cut(requests, np.full(len(requests), max(1, BUDGET // (8 * self.scorer.config.dim))))
         assert requests.offsets is not None
         assert requests.candidates is not None
         scores = np.full(len(requests.candidates), np.nan, dtype=np.float32)

@@ -22,8 +22,7 @@ from recattn.inference.cascade import Cascade
 from recattn.inference.doors import make_assembler, tell_without_context
 from recattn.inference.explain import explanations
 from recattn.inference.model import FittedModel
-from recattn.inference.predictor import BUDGET, Predictor
-from recattn.jobs.chunks import split_requests
+from recattn.inference.predictor import Predictor
 from recattn.jobs.job import ScoreJob
 from recattn.schema import check_same_kind, read_frame, read_interactions, read_requests, read_slate
 from recattn.schema.columns import ITEM, POSITION, PROBABILITY, RANK, REASON, REQUEST, SCORE, TIME, USER
@@ -109,8 +108,7 @@ class Engine:
         assert requests.offsets is not None
         assert requests.candidates is not None
         assert requests.rows is not None
-        most = max(1, BUDGET // (8 * self.model.blueprint.config.dim))
-        scores = self.predictor.score(self.assembler, split_requests(requests, most), stage=self.stage)
+        scores = self.predictor.score(self.assembler, requests, stage=self.stage)
         empty = np.repeat(requests.lengths == 0, np.diff(requests.offsets))
         known = requests.candidates > 0
         kinds = np.select([~known, empty], [0, 1], default=-1)

@@ -131,8 +131,7 @@ def file_digests(where: str) -> dict[str, str]:
     storage = Storage.at(where)
     if storage.kind() == "file":
         return {Path(where.partition("?")[0]).name: storage.sha256("")}
-    visible = [name for name in storage.sizes() if not any(part[0] in "._" for part in name.split("/"))]
-    return {name: storage.sha256(name) for name in visible}
+    return {name: storage.sha256(name) for name in storage.visible()}
 
 
 def _tell_columns(rows: Rows, engine: Engine) -> None:

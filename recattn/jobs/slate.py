@@ -214,7 +214,7 @@ def _names(where: str, what: str) -> tuple[Storage, list[str]]:
             return Storage.at(place), [options[0]]
         if kind == "nothing":
             raise DataError(f"{what}: no file or folder {shown(where)!r}.")
-        inside = [name for name in storage.sizes() if not any(part[0] in "._" for part in name.split("/"))]
+        inside = storage.visible()
     except ArtifactError as error:
         raise DataError(f"{what}: {error}") from error
     names = [name for name in inside if name.lower().endswith(PARQUET + CSV)]

@@ -18,8 +18,7 @@ from recattn.dataset.history import HistoryStore
 from recattn.dataset.requests import make_requests, make_slate_requests
 from recattn.dataset.tables import UserTable
 from recattn.inference.model import FittedModel
-from recattn.inference.predictor import BUDGET, Predictor
-from recattn.jobs.chunks import split_requests
+from recattn.inference.predictor import Predictor
 from recattn.jobs.spark_blocks import whole_users
 from recattn.jobs.spark_model import ShippedModel
 from recattn.schema import read_interactions, read_requests, read_slate
@@ -97,8 +96,7 @@ class Worker:
             ties=plan.config.ties,
             context=[spec.column for spec in plan.context.specs],
         )
-        pieces = split_requests(requests, max(1, BUDGET // (8 * plan.config.dim)))
-        scores = self.predictor.score(self._assembler(store, asked), pieces, stage=task.stage)
+        scores = self.predictor.score(self._assembler(store, asked), requests, stage=task.stage)
         calibration = self.model.calibration if task.stage in (None, plan.config.score) else None
         probabilities = None if calibration is None else calibration.probabilities(scores)
         found = scores_frame(pd.DataFrame(index=range(len(asked))), requests, scores, probabilities)

@@ -76,6 +76,10 @@ class Storage:
         files = {info.path[start:]: info.size for info in found if info.type == pafs.FileType.File}
         return dict(sorted(files.items(), key=lambda file: file[0].split("/")))
 
+    def visible(self) -> list[str]:
+        """Every file, but for those whose name or folder begins with a dot or an underscore."""
+        return [name for name in self.sizes() if not any(part[0] in "._" for part in name.split("/"))]
+
     def read(self, name: str) -> bytes:
         """A whole file; FileNotFoundError where there is none."""
         with self.system.open_input_stream(self.path(name)) as stream:

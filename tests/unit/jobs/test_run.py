@@ -328,12 +328,12 @@ def test_duplicate_pairs_keep_their_rows_and_unknown_items_their_reason(files, t
 
 
 def test_very_many_candidates_of_one_user_are_cut(files, tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr("recattn.jobs.engine.BUDGET", 8 * 8 * 50)  # at most 50 candidates a piece
     user = files.log["user_id"].iloc[0]
     slate = pd.DataFrame({"user_id": user, "item_id": np.resize(files.log["item_id"].unique(), 700)})
     slate.to_parquet(tmp_path / "s.parquet")
-    run_job(files.job(tmp_path / "out", slate=str(tmp_path / "s.parquet"), rows_a_part=400))
     expected = files.model.score(slate, history=files.log)
+    monkeypatch.setattr("recattn.inference.predictor.BUDGET", 8 * 8 * 50)  # at most 50 candidates a piece
+    run_job(files.job(tmp_path / "out", slate=str(tmp_path / "s.parquet"), rows_a_part=400))
     np.testing.assert_allclose(read(tmp_path / "out")["score"], expected["score"], rtol=1e-5, atol=1e-5)
 
 

@@ -1,4 +1,4 @@
-"""Requests cut so that each piece of their candidates can be explained within a budget."""
+"""Requests cut so that each piece of their candidates fits a budget."""
 
 from __future__ import annotations
 
@@ -10,10 +10,16 @@ from recattn.dataset.requests import Requests, gather_ranges
 
 
 def cut(requests: Requests, most: np.ndarray) -> tuple[Requests, np.ndarray]:
-    """The same with at most `most` [X] candidates a request, the others cut in several; the request of each piece."""
+    """The same with at most `most` [X] candidates a request, the others cut in several; the request of each piece.
+
+    The candidates stay in their order, and a score does not depend on the others: pieces have the scores of the whole.
+    A request without candidates has no piece.
+    """
     assert requests.offsets is not None
     counts = np.diff(requests.offsets)
     cuts = -(-counts // most)
+    if (cuts == 1).all():
+        return requests, np.arange(len(requests))
     owners = np.repeat(np.arange(len(requests)), cuts)
     within, _ = gather_ranges(np.zeros_like(cuts), cuts)
     begins = requests.offsets[:-1][owners] + within * most[owners]

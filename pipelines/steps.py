@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import pandas as pd
-from jsonargparse import auto_cli
 
 import recattn as ra
 from pipelines import figures
@@ -16,7 +14,7 @@ from pipelines.segments import by_segment
 from recattn.config import FeatureSpec
 from recattn.dataset.split import Part
 from recattn.dataset.targets import Target
-from recattn.errors import ConfigError, RecattnError
+from recattn.errors import ConfigError
 from recattn.tracking.quiet import quiet
 
 if TYPE_CHECKING:
@@ -151,13 +149,3 @@ def baselines(split: ra.Split, window: str | None) -> dict[str, Baseline]:
 def titles(items: pd.DataFrame | None) -> pd.Series | None:
     """What people call the items, where the frame says."""
     return items.set_index("item_id")["title"] if items is not None and "title" in items else None
-
-
-def command(run: Callable[..., Any], arguments: Sequence[str] | None) -> int:
-    """A recipe's `run` as a command with an option an argument; the exit status."""
-    try:
-        auto_cli(run, args=arguments, as_positional=False)
-    except RecattnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0

@@ -24,9 +24,9 @@ from pipelines.benchmark.models import check_override, model
 from pipelines.benchmark.protocols import Task, protocol
 from pipelines.benchmark.refits import PLACE, Refit, folder_name
 from pipelines.benchmark.trials import SETTINGS, Trial, trials
+from pipelines.command import command
 from recattn.cli.threads import cpu_threads
 from recattn.dataset.split import Part
-from recattn.errors import RecattnError
 
 CACHE = Path("~/.cache/recattn-benchmark")
 
@@ -214,14 +214,7 @@ def _folder(task: Task, trial: Trial, cell: Cell, places: Places, *, key: str, r
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m pipelines.benchmark.run --data_root DIR ...`; the exit status."""
-    from jsonargparse import auto_cli  # `run` itself runs where it is not installed
-
-    try:
-        auto_cli(run, args=arguments, as_positional=False)
-    except RecattnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return command(run, arguments)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,8 @@ from pipelines.benchmark.cells import RESULTS, whole
 from pipelines.benchmark.figure import picture
 from pipelines.benchmark.protocols import PROTOCOLS
 from pipelines.benchmark.summary import PAIR, Found, by_model, by_segment, leads
-from recattn.errors import DataError, RecattnError
+from pipelines.command import command
+from recattn.errors import DataError
 
 README = Path(__file__).parent / "README.md"
 HEADS = {
@@ -144,14 +145,7 @@ def _write(path: Path, text: str) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """`python -m pipelines.benchmark.table`; the exit status."""
-    from jsonargparse import auto_cli  # `table` itself runs where it is not installed
-
-    try:
-        auto_cli(table, args=arguments, as_positional=False)
-    except RecattnError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return command(table, arguments)
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import pandas as pd
 
 import recattn as ra
+from pipelines.command import command
 from pipelines.movielens.read import MovieLens, read_movielens
-from pipelines.steps import Task, baselines, carry_out, command
+from pipelines.steps import Task, baselines, carry_out
 from recattn.config import FeatureSpec
 from recattn.dataset.split import Part
 from recattn.dataset.targets import Target

@@ -9,8 +9,9 @@ from typing import Any
 import pandas as pd
 
 import recattn as ra
+from pipelines.command import command
 from pipelines.news.read import News, first_seen, read_news
-from pipelines.steps import Task, baselines, carry_out, command
+from pipelines.steps import Task, baselines, carry_out
 from recattn.cli.kinds import features
 from recattn.config import FeatureSpec
 from recattn.dataset.split import Part

@@ -9,9 +9,10 @@ from typing import Any, Literal
 import pandas as pd
 
 import recattn as ra
+from pipelines.command import command
 from pipelines.shop.features import USUAL, asked_for, usable
 from pipelines.shop.read import Catalog, read_shop
-from pipelines.steps import Task, baselines, carry_out, command
+from pipelines.steps import Task, baselines, carry_out
 from recattn.dataset.split import Part
 from recattn.dataset.targets import Target
 

@@ -26,6 +26,7 @@ from recattn.candidates.union import Union
 from recattn.config import STAGES, Stage
 from recattn.dataset.doors import History
 from recattn.errors import ConfigError, nearest
+from recattn.kinds import make
 from recattn.recommender import Recommender
 from recattn.schema import check_k
 
@@ -89,9 +90,9 @@ class TwoStage:
             raise ConfigError(f"a two-stage job lacks 'generator', one of: {', '.join(GENERATORS)}.")
         rest = {key: value for key, value in config.items() if key not in ("generator", "filters", "post")}
         return cls(
-            make(config["generator"], GENERATORS, "generator"),
-            [make(spec, FILTERS, f"filters[{n}]") for n, spec in enumerate(_list(config, "filters"))],
-            [make(spec, POST, f"post[{n}]") for n, spec in enumerate(_list(config, "post"))],
+            _make(config["generator"], GENERATORS, "generator"),
+            [_make(spec, FILTERS, f"filters[{n}]") for n, spec in enumerate(_list(config, "filters"))],
+            [_make(spec, POST, f"post[{n}]") for n, spec in enumerate(_list(config, "post"))],
             **rest,
         )
 
@@ -120,37 +121,14 @@ class TwoStage:
         return two_stage(model, self.generator, requests, history=history, **(settings | rest))
 
 
-def make(spec: object, kinds: Mapping[str, Callable[..., Any]], where: str) -> Any:
-    """The object of `{kind: name, key: value, ...}`, or of a bare name.
-
-    `kinds` maps names to what makes them, whose parameters are the keys; `where` opens the message of a ConfigError.
-    """
-    values = {"kind": spec} if isinstance(spec, str) else spec
-    if not isinstance(values, Mapping) or "kind" not in values:
-        raise ConfigError(f"{where} must be a mapping with a kind ({', '.join(kinds)}), got {spec!r}.")
-    name = str(values["kind"])
-    if name not in kinds:
-        raise ConfigError(f"{where} has no kind {name!r}.{nearest(name, kinds)} There are: {', '.join(kinds)}.")
-    parameters = {key: one for key, one in inspect.signature(kinds[name]).parameters.items() if key not in _NOT_PLAIN}
-    given = {str(key): value for key, value in values.items() if key != "kind"}
-    for key in given:
-        if key not in parameters:
-            has = ", ".join(parameters) or "no keys"
-            raise ConfigError(f"{where} of kind {name!r} has no key {key!r}.{nearest(key, parameters)} It has: {has}.")
-    for key, one in parameters.items():
-        if one.default is inspect.Parameter.empty and given.get(key) is None:
-            raise ConfigError(f"{where} of kind {name!r} lacks {key!r}: {{kind: {name}, {key}: ...}}.")
-        wanted = _PLAIN.get(str(one.annotation).removesuffix(" | None"))
-        value = given.get(key)
-        if wanted and value is not None and (not isinstance(value, wanted) or isinstance(value, bool)):
-            raise ConfigError(f"{where} of kind {name!r}: {key} must be {one.annotation}, got {value!r}.")
-    return kinds[name](**given)
+def _make(spec: object, kinds: Mapping[str, Callable[..., Any]], where: str) -> Any:
+    return make(spec, kinds, where, not_plain=_NOT_PLAIN)
 
 
 def _union(parts: list[Any], k: int | None = None, each: int | None = None) -> Union:
     if not isinstance(parts, list):
         raise ConfigError(f"generator of kind 'union': parts must be a list of generators, got {parts!r}.")
-    return Union([make(part, GENERATORS, f"parts[{n}]") for n, part in enumerate(parts)], k, each)
+    return Union([_make(part, GENERATORS, f"parts[{n}]") for n, part in enumerate(parts)], k, each)
 
 
 def _mmr(trade_off: float = 0.7, pool: int | None = None, items: str | None = None, by: str | None = None) -> Mmr:
@@ -190,4 +168,3 @@ GENERATORS: dict[str, Callable[..., Any]] = {
 FILTERS: dict[str, Callable[..., Any]] = {"seen": Seen, "availability": Availability, "allow": _allow, "deny": _deny}
 POST: dict[str, Callable[..., Any]] = {"cap": Cap, "mmr": _mmr}
 _NOT_PLAIN = ("exclude_seen", "fitted", "model", "device", "threads", "_timeline")
-_PLAIN: dict[str, Any] = {"int": int, "float": (int, float), "str": str}

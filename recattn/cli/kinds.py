@@ -1,13 +1,13 @@
-"""Objects from what YAML can say: a name, or a mapping with a `kind`."""
+"""Features, baselines and metrics from what options can say."""
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from recattn.config import Categorical, FeatureSpec, Multi, Numeric
-from recattn.errors import ConfigError, nearest
+from recattn.errors import ConfigError
+from recattn.kinds import make
 
 if TYPE_CHECKING:
     from recattn.baselines.base import Baseline
@@ -21,33 +21,6 @@ def listed(value: str | Sequence[Any] | None) -> list[Any]:
     if isinstance(value, str):
         return [part.strip() for part in value.split(",") if part.strip()]
     return list(value or [])
-
-
-def make(spec: object, kinds: Mapping[str, type], where: str) -> Any:
-    """The object of `{kind: name, field: value, ...}`; a bare name is one without fields.
-
-    `kinds` maps names to dataclasses, `where` opens the message of the ConfigError for an unknown kind or field
-    (which names the nearest), a missing field, or an impossible value.
-    """
-    values = {"kind": spec} if isinstance(spec, str) else spec
-    if not isinstance(values, Mapping) or "kind" not in values:
-        raise ConfigError(f"{where} must be a mapping with a kind ({', '.join(kinds)}), got {spec!r}.")
-    name = str(values["kind"])
-    if name not in kinds:
-        raise ConfigError(f"{where} has no kind {name!r}.{nearest(name, kinds)} There are: {', '.join(kinds)}.")
-    fields = {field.name: field for field in dataclasses.fields(kinds[name])}
-    given = {str(key): value for key, value in values.items() if key != "kind"}
-    for key in given:
-        if key not in fields:
-            has = ", ".join(fields) or "no fields"
-            raise ConfigError(f"{where} of kind {name!r} has no key {key!r}.{nearest(key, fields)} It has: {has}.")
-    for key, field in fields.items():
-        if key not in given and field.default is dataclasses.MISSING:
-            raise ConfigError(f"{where} of kind {name!r} lacks {key!r}: {{kind: {name}, {key}: ...}}.")
-        value, wanted = given.get(key), str(field.type)
-        if key in given and wanted in ("str", "bool") and type(value).__name__ != wanted:
-            raise ConfigError(f"{where} of kind {name!r}: {key} must be {wanted}, got {value!r}.")
-    return kinds[name](**given)
 
 
 def features(specs: Sequence[Spec], where: str) -> list[FeatureSpec]:

@@ -10,6 +10,7 @@ from recattn.baselines.base import Baseline
 from recattn.baselines.neighbors import most_similar
 from recattn.config import Time
 from recattn.dataset import HistoryStore, Requests
+from recattn.dataset.transitions import pair_counts
 from recattn.errors import ConfigError
 
 
@@ -53,13 +54,7 @@ class Transition(Baseline):
         size = len(store.item_vocabulary) + 1
         counts = np.bincount(store.items, minlength=size)
         self._fallback = (counts / (counts.max(initial=0) + 1) - 1).astype(np.float32)  # [N + 1]
-        items, users = np.asarray(store.items), store.row_users
-        total = csr_array((size, size), dtype=np.float64)
-        for gap in range(1, min(self.window, max(len(items) - 1, 0)) + 1):
-            same = (users[:-gap] == users[gap:]) & (items[:-gap] != items[gap:])
-            places = (items[:-gap][same], items[gap:][same])
-            total += csr_array((np.full(int(same.sum()), self.gap_decay ** (gap - 1)), places), shape=(size, size))
-        found = total.tocoo()
+        found = pair_counts(store, self.window, self.gap_decay, np.ones(len(store))).tocoo()
         rows, columns = found.coords
         weights = found.data / np.maximum(counts[columns], 1) ** self.popularity_power
         kept = most_similar(rows, columns, weights, self.neighbors)

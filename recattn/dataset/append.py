@@ -21,7 +21,7 @@ from recattn.dataset.log_parts import FrameLog, LogForm, ParquetLog, Source, ope
 from recattn.dataset.manifest import SEGMENTS, Manifest, locked, read_manifest, write_manifest
 from recattn.dataset.memory import budget_bytes
 from recattn.dataset.segment import USERS
-from recattn.dataset.store_files import write_folder
+from recattn.dataset.store_files import first_generation, write_folder
 from recattn.dataset.vocabulary import Vocabulary
 from recattn.errors import ArtifactError, DataError
 from recattn.schema.columns import EVENT, ITEM
@@ -81,7 +81,7 @@ def build_store(
         behaviours = "behaviours.parquet" if "behaviours" in about["columns"] else None
         if behaviours:
             known.behaviours.vocabulary().save(folder / behaviours)
-        about |= {"first": 0, "last": 0, "items": len(known.items), "behaviours": len(known.behaviours)}
+        about |= first_generation(known.items, known.behaviours)
         made.append(Manifest(time, {"000000": about}, "items.parquet", behaviours, about["high_water"], [step]))
         write_manifest(folder, made[0])
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +12,6 @@ from recattn.dataset.compact import compact_store, open_segments
 from recattn.dataset.history import HistoryStore
 from recattn.dataset.manifest import MANIFEST, SEGMENTS, Manifest, read_manifest, write_manifest
 from recattn.dataset.segment import write_segment
-from recattn.dataset.vocabulary import Vocabulary
 from recattn.errors import ArtifactError
 
 COMPACT_FROM = 1_000_000  # rows: smaller stores are merged in memory
@@ -50,7 +49,7 @@ def save_store(store: HistoryStore, path: Path, *, overwrite: bool = False) -> H
     return open_store(path)
 
 
-def first_generation(items: Vocabulary, behaviours: Vocabulary | None) -> dict[str, int]:
+def first_generation(items: Sized, behaviours: Sized | None) -> dict[str, int]:
     """What the manifest keeps about when a new store's segment came."""
     return {"first": 0, "last": 0, "items": len(items), "behaviours": 0 if behaviours is None else len(behaviours)}
 

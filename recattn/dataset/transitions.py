@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -49,22 +50,11 @@ def count_transitions(
         half_life: Days before the end of the store after which an occurrence counts half; None: all count alike.
         mutual: Whether what stands before an item counts as what follows it.
     """
-    from scipy.sparse import coo_array, csr_array
-
-    size = len(store.item_vocabulary) + 1
-    items, users = np.asarray(store.items), store.row_users
+    size, items = len(store.item_vocabulary) + 1, np.asarray(store.items)
     weights = np.ones(len(items), np.float32)
     if half_life is not None and store.times is not None and len(items):
         weights = recency_weights(store.times, half_life)
-    total = csr_array((size, size), dtype=np.float32)
-    for step in range(1, steps + 1):
-        for start in range(0, max(len(items) - step, 0), _ROWS_AT_ONCE):
-            earlier = slice(start, min(start + _ROWS_AT_ONCE, len(items) - step))
-            later = slice(earlier.start + step, earlier.stop + step)
-            same = (users[earlier] == users[later]) & (items[earlier] != items[later])
-            pairs = (items[earlier][same], items[later][same])
-            values = (weights[later][same] * decay ** (step - 1)).astype(np.float32)
-            total += coo_array((values, pairs), shape=(size, size)).tocsr()
+    total = pair_counts(store, steps, decay, weights)
     if mutual:
         total = (total + total.T).tocsr()
     total.sum_duplicates()
@@ -80,6 +70,33 @@ def count_transitions(
         items=total.indices[kept].astype(np.int32),
         shares=shares[kept].astype(np.float32),
     )
+
+
+def pair_counts(store: HistoryStore, steps: int, decay: float, weights: np.ndarray) -> Any:
+    """Sum of weight * decay ** (s - 1) over all occurrences of an item s <= `steps` after another one of the same user.
+
+    Args:
+        store: The histories.
+        steps: How far apart two interactions may be.
+        decay: What each further step takes from an occurrence.
+        weights: Of each interaction as the later one [R]; their type is that of the counts.
+
+    Returns:
+        A scipy CSR array [N + 1, N + 1], row: the earlier item.
+    """
+    from scipy.sparse import coo_array, csr_array
+
+    size, items, users = len(store.item_vocabulary) + 1, np.asarray(store.items), store.row_users
+    total = csr_array((size, size), dtype=weights.dtype)
+    for step in range(1, steps + 1):
+        for start in range(0, max(len(items) - step, 0), _ROWS_AT_ONCE):
+            earlier = slice(start, min(start + _ROWS_AT_ONCE, len(items) - step))
+            later = slice(earlier.start + step, earlier.stop + step)
+            same = (users[earlier] == users[later]) & (items[earlier] != items[later])
+            pairs = (items[earlier][same], items[later][same])
+            values = (weights[later][same] * decay ** (step - 1)).astype(weights.dtype)
+            total += coo_array((values, pairs), shape=(size, size)).tocsr()
+    return total
 
 
 def _highest(rows: np.ndarray, columns: np.ndarray, values: np.ndarray, most: int) -> np.ndarray:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -157,32 +158,24 @@ def _beside(table: Any, columns: dict[str, Any]) -> tuple[Any, dict[str, int]]:
     return table, {entry["values"]: entry["counts"] for entry in counted if entry["values"] is not None}
 
 
-class _rows_from:
+@contextmanager
+def _rows_from(plan: Plan, row: int) -> Iterator[None]:
     """Tells where in the input a DataError arose, inside the block."""
-
-    def __init__(self, plan: Plan, row: int) -> None:
-        self.plan, self.row = plan, row
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, DataError) and self.plan.rows is not None:
-            where = self.plan.rows.where(self.row)
-            raise DataError(f"{error} (Rows counted from row {self.row:,} of all, in {where!r}.)") from error
+    try:
+        yield
+    except DataError as error:
+        if plan.rows is None:
+            raise
+        where = plan.rows.where(row)
+        raise DataError(f"{error} (Rows counted from row {row:,} of all, in {where!r}.)") from error
 
 
-class _disk:
+@contextmanager
+def _disk(folder: Path) -> Iterator[None]:
     """Tells of a disk that refuses the files of grouping, inside the block."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, OSError):
-            raise ArtifactError(
-                f"rows cannot be grouped in {self.folder}: {error.strerror or error}. Make room and start again."
-            ) from error
+    try:
+        yield
+    except OSError as error:
+        raise ArtifactError(
+            f"rows cannot be grouped in {folder}: {error.strerror or error}. Make room, or pass grouping='rows'."
+        ) from error

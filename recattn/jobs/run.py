@@ -62,14 +62,15 @@ def run_job(job: ScoreJob, *, progress: Progress | None = None) -> JobResult:
         wanted = plan.share()
         manifest = replace(manifest, parts=tuple(part for part in manifest.parts if _is_whole(part, own)))
         kept = len(manifest.parts)
-        if own.kind(SUCCESS) == "file" and kept == len(manifest.parts) == len(wanted):
+        if own.kind(SUCCESS) == "file" and kept == len(wanted):
             log.info("%s is finished already: nothing is left to do", shown(job.out))
             return _result(job, manifest, kept, since, finished_before=True)
         if kept:
             log.info("%s of %s parts are whole; going on", f"{kept:,}", f"{len(wanted):,}")
         own.delete(SUCCESS)
         manifest.save(own)
-        writer = Writer(own, manifest, [number for number in wanted if number not in _numbers(manifest)])
+        there = {part.number for part in manifest.parts}
+        writer = Writer(own, manifest, [number for number in wanted if number not in there])
         work_folder = None if own.local is None else own.local / WORK
         make_parts(plan, writer, progress or (lambda done, total: None), work_folder)
         manifest = writer.manifest
@@ -144,10 +145,6 @@ def _begin(plan: Plan, whole: Storage, own: Storage) -> Manifest:
         )
         found = replace(found, made_by=(*found.made_by, here))
     return found
-
-
-def _numbers(manifest: Manifest) -> set[int]:
-    return {part.number for part in manifest.parts}
 
 
 def _is_whole(part: Part, storage: Storage) -> bool:

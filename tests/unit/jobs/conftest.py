@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,3 +76,27 @@ def digest_of() -> Callable[[Path], dict[str, bytes]]:
         return {str(name): (out / name).read_bytes() for name in names if name.name not in ("run.json", ".lock")}
 
     return read
+
+
+@pytest.fixture(scope="session")
+def make_spark() -> Callable[..., Any]:
+    """`make_spark("local[2]", {name: value})`: a Spark session on this machine alone, without a UI."""
+
+    def run(master: str, more: dict[str, str]) -> Any:
+        from pyspark.sql import SparkSession
+
+        os.environ["PYSPARK_PYTHON"] = sys.executable
+        settings = {
+            "spark.ui.enabled": "false",
+            "spark.driver.host": "127.0.0.1",
+            "spark.driver.bindAddress": "127.0.0.1",
+            "spark.executorEnv.OMP_NUM_THREADS": "1",
+        }
+        builder = SparkSession.builder.master(master)
+        for name, value in (settings | more).items():
+            builder = builder.config(name, value)
+        session = builder.getOrCreate()
+        session.sparkContext.setLogLevel("OFF")
+        return session
+
+    return run

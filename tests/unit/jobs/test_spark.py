@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,25 +35,10 @@ BIG = 2**60 + 1  # no float holds it
 
 
 @pytest.fixture(scope="module")
-def spark() -> Iterator[SparkSession]:
+def spark(make_spark: Any) -> Iterator[SparkSession]:
     """Two threads, two tries a task, small batches, far from UTC."""
-    from pyspark.sql import SparkSession
-
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.sql.shuffle.partitions": "3",
-        BATCH: "1000",
-        "spark.sql.session.timeZone": "America/New_York",
-        "spark.executorEnv.OMP_NUM_THREADS": "1",
-    }
-    builder = SparkSession.builder.master("local[2,2]")
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("OFF")
+    more = {BATCH: "1000", "spark.sql.shuffle.partitions": "3", "spark.sql.session.timeZone": "America/New_York"}
+    session = make_spark("local[2,2]", more)
     yield session
     session.stop()
 

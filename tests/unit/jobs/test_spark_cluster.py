@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,24 +27,10 @@ from recattn.jobs.spark import score_spark
 
 
 @pytest.fixture(scope="module")
-def cluster() -> Iterator[SparkSession]:
+def cluster(make_spark: Any) -> Iterator[SparkSession]:
     """Two executors of one core, each a process."""
-    from pyspark.sql import SparkSession
-
-    os.environ["PYSPARK_PYTHON"] = sys.executable
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.executor.memory": "512m",
-        "spark.sql.execution.arrow.maxRecordsPerBatch": "4",
-        "spark.executorEnv.OMP_NUM_THREADS": "1",
-    }
-    builder = SparkSession.builder.master("local-cluster[2,1,512]")
-    for name, value in settings.items():
-        builder = builder.config(name, value)
-    session = builder.getOrCreate()
-    session.sparkContext.setLogLevel("OFF")
+    more = {"spark.executor.memory": "512m", "spark.sql.execution.arrow.maxRecordsPerBatch": "4"}
+    session = make_spark("local-cluster[2,1,512]", more)
     yield session
     session.stop()
 

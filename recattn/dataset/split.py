@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from recattn.config import Ties, Time
+from recattn.dataset.segments import segment_columns
 from recattn.dataset.targets import OrderedLog, Target, Targets
 from recattn.errors import ConfigError, nearest
 from recattn.schema import columns as c
@@ -75,8 +76,29 @@ class Split:
         """What `requests(part, target)` ask for: `request_id`, `user_id`, `item_id`, `seen`, one row an interaction.
 
         `seen`: the item occurs in that user's log before the request; with `ties="exclude"`, before its moment.
+        Where the log has times, `timestamp` tells when each happened.
         """
-        return self._ordered.truth_frame(self._targets(part, target))
+        targets = self._targets(part, target)
+        truth = self._ordered.truth_frame(targets)
+        return truth if self.time == "order" else truth.assign(**{c.TIME: self.log[c.TIME].to_numpy()[targets.rows]})
+
+    def segments(self, part: Part, target: Target = "last", *, fitted: pd.DataFrame | None = None) -> pd.DataFrame:
+        """What kind of request each of `requests(part, target)` is; for `evaluate(..., segments=)`.
+
+        Args:
+            part: `valid` or `test`.
+            target: As for `requests`.
+            fitted: The interactions the model learned from; None: `train`. Pass those left after `clean`, or train and
+                valid together after a refit.
+
+        Returns:
+            `request_id`, `user_id`; `history_length` int64, the rows of the user's log the request may see;
+            `target_popularity` float64, rows of `fitted` with its target (the mean over distinct targets where there
+            are several); `cold` bool, whether a target is not in `fitted`; `popularity`, text: `cold`, else `tail`,
+            `mid` or `head`, which hold a third of `fitted` each (see `popularity_bounds`).
+        """
+        truth, visible = self.truth(part, target), self._targets(part, target).visible
+        return segment_columns(truth, visible, (self.train if fitted is None else fitted)[c.ITEM])
 
     def summary(self) -> pd.DataFrame:
         """Counts by part (index train, valid, test).

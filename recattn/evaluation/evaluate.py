@@ -13,6 +13,8 @@ from recattn.evaluation.doors import checked_truth, judged_rows, ranked_rows, re
 from recattn.evaluation.matching import Matches, match
 from recattn.evaluation.metrics import Coverage, RequestMetric
 from recattn.evaluation.report import Report
+from recattn.evaluation.segments import joined
+from recattn.evaluation.truth_times import truth_times
 from recattn.schema.columns import ITEM, REQUEST, USER
 
 Metric = RequestMetric | Coverage
@@ -26,6 +28,7 @@ def evaluate(
     seen: Literal["keep", "drop"] = "keep",
     catalog: Iterable[object] | None = None,
     catalog_size: int | None = None,
+    segments: pd.DataFrame | None = None,
     policy: Mapping[str, str | int] | None = None,
 ) -> Report:
     """Measure how well `recommendations` (anybody's) name the items of `truth`.
@@ -34,14 +37,17 @@ def evaluate(
         recommendations: `user_id` or `request_id`, `item_id`, and `rank` or `score`. Lists are cut at each
             metric's k by `rank` (gaps close up), or by `score` from high to low with equal scores in row
             order; rows whose score is NaN then count as not recommended.
-        truth: `user_id` or `request_id`, `item_id`, optionally `seen` (bool). Every request of the truth
-            counts: one without recommendations is a miss. Duplicate rows count once.
+        truth: `user_id` or `request_id`, `item_id`, optionally `seen` (bool) and `timestamp` (whose first and last
+            are noted in `Report.policy`). Every request of the truth counts: one without recommendations is a miss.
+            Duplicate rows count once.
         metrics: Such as `[NDCG(10), Recall(20), Coverage(10)]`.
         seen: `drop` leaves out truth rows whose `seen` is true (for models told to filter seen items) and
             requests left without truth. `keep` judges all rows.
         catalog: Ids of the items that could be recommended; Coverage needs them or `catalog_size`. With ids,
             only those count as covered.
         catalog_size: Their number.
+        segments: One row a request: the key, and columns to cut the report by, such as `split.segments("test")`.
+            Requests that it lacks get NA.
         policy: Rules of your own to note in `Report.policy`, such as `{"ties": "exclude"}`.
 
     Returns:
@@ -50,9 +56,10 @@ def evaluate(
 
     Raises:
         DataError: A column is missing, ids are null or of different kinds, the truth is empty, an item or a
-            rank is twice in one list, a request has two users, or no request of the recommendations is in
-            the truth.
-        ConfigError: No metric, a metric twice, something that is no metric, or an unknown `seen`.
+            rank is twice in one list, a request has two users or two rows in `segments`, or no request of the
+            recommendations is in the truth.
+        ConfigError: No metric, a metric twice, something that is no metric, an unknown `seen`, or a segment with
+            the name of a metric.
 
     Example:
         >>> from recattn.evaluation import MRR, Recall
@@ -91,7 +98,11 @@ def evaluate(
         rules["catalog_sha256"] = ids_digest(items.to_series())
     if items is not None or catalog_size is not None:
         rules["catalog_size"] = len(items) if items is not None else int(catalog_size or 0)
+    if segments is not None:
+        per_request, names = joined(per_request, key, segments)
+        rules["segments"] = ",".join(names)
     rules |= {
+        **truth_times(judged),
         "requests": len(requests),
         "truth_rows": len(judged),
         "duplicate_truth_rows": len(truth) - len(once),

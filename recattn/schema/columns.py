@@ -14,3 +14,9 @@ PROBABILITY = "probability"
 RANK = "rank"
 REASON = "reason"
 AVAILABLE_FROM = "available_from"
+
+# columns of requests by which a report is cut
+HISTORY_LENGTH = "history_length"
+TARGET_POPULARITY = "target_popularity"
+POPULARITY = "popularity"
+COLD = "cold"

@@ -59,8 +59,8 @@ def test_last_asks_for_the_last_row_of_each_user_at_its_moment() -> None:
         (0, "a", 220, 6, "d7"),
         (1, "c", 205, 0, "d8"),
     ]
-    assert list(truth.columns) == ["request_id", "user_id", "item_id", "seen"]
-    assert rows(truth, "request_id", "item_id", "seen") == [(0, "w", False), (1, "y", False)]
+    assert list(truth.columns) == ["request_id", "user_id", "item_id", "seen", "timestamp"]
+    assert rows(truth, "request_id", "item_id", "seen", "timestamp") == [(0, "w", False, 220), (1, "y", False, 205)]
 
 
 def test_successive_shares_a_request_among_rows_of_one_moment() -> None:
@@ -173,7 +173,9 @@ def test_order_only_requests_have_positions_without_moments() -> None:
     requests = split.requests("test")
     assert list(requests.columns) == ["request_id", "user_id", "position"]
     assert rows(requests, "user_id", "position") == [("a", 3)]
-    assert rows(split.truth("valid", "all"), "user_id", "item_id", "seen") == [("a", 1, True)]
+    truth = split.truth("valid", "all")
+    assert rows(truth, "user_id", "item_id", "seen") == [("a", 1, True)]
+    assert "timestamp" not in truth
 
 
 def test_leave_out_positions_agree_with_the_history_handed_on() -> None:

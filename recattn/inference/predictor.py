@@ -17,6 +17,7 @@ from recattn.dataset.requests import Requests, gather_ranges
 from recattn.dataset.tables import ItemTable
 from recattn.errors import ConfigError
 from recattn.inference.cascade import Cascade, CatalogView, rank_catalog
+from recattn.inference.lending import lent
 from recattn.inference.pieces import cut
 from recattn.nn.scorer import Scorer
 
@@ -147,16 +148,9 @@ class Predictor:
 
     @contextlib.contextmanager
     def ready(self) -> Iterator[None]:
-        was_training, threads, home = self.scorer.training, torch.get_num_threads(), self.scorer.start.device
-        try:
-            if self.threads is not None:
-                torch.set_num_threads(self.threads)
-            self.scorer.to(self.device).eval()
-            with torch.inference_mode():
-                yield
-        finally:
-            self.scorer.to(home).train(was_training)
-            torch.set_num_threads(threads)
+        """The scorer in eval mode on the device, torch with its threads; from many threads at once too."""
+        with lent(self.scorer, self.device, self.threads), torch.inference_mode():
+            yield
 
 
 def known_device(device: str | torch.device) -> torch.device:

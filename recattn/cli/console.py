@@ -60,6 +60,23 @@ def hushed() -> Iterator[None]:
         log.setLevel(level)
 
 
+@contextlib.contextmanager
+def said_once() -> Iterator[None]:
+    """No line twice, inside the block: for work that passes one door several times."""
+    said: set[str] = set()
+
+    def new(record: logging.LogRecord) -> bool:
+        told = len(said)
+        said.add(record.getMessage())
+        return len(said) > told
+
+    log.addFilter(new)
+    try:
+        yield
+    finally:
+        log.removeFilter(new)
+
+
 class _Speaker(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         text = record.getMessage()

@@ -17,6 +17,7 @@ from recattn.errors import DataError, listed
 from recattn.schema import read_frame, read_interactions, read_requests
 from recattn.schema.columns import ITEM, REQUEST, USER
 from recattn.schema.ids import id_kind
+from recattn.schema.names import rename
 from recattn.schema.times import Unit
 
 Log = pd.DataFrame | HistoryStore
@@ -45,10 +46,9 @@ def read_given(path: str | None, what: str, columns: Columns) -> pd.DataFrame | 
 
 
 def read_table(path: str, what: str, columns: Columns) -> pd.DataFrame:
-    """Another file under our names: of `columns`, those it has."""
+    """Another file under our names: of `columns`, those it has; DataError where it has both names of one."""
     frame = read_frame(path, what)
-    ours = {theirs: name for name, theirs in columns.mapping().items() if theirs in frame and name not in frame}
-    return frame.rename(columns=ours)
+    return rename(frame, {name: theirs for name, theirs in columns.mapping().items() if theirs in frame}, what)
 
 
 def is_path(text: str) -> bool:

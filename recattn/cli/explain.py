@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from recattn.cli.console import log as console
-from recattn.cli.console import working
+from recattn.cli.console import said_once, working
 from recattn.cli.data import read_given
 from recattn.cli.files import check_file, check_place, deliver
 from recattn.cli.serving import open_all, open_slate
@@ -18,6 +18,7 @@ from recattn.schema.times import Unit
 COLUMNS = Columns()
 
 
+@said_once()
 def run(
     model: str,
     slate: str,

@@ -26,6 +26,7 @@ from recattn.inference.predictor import Predictor
 from recattn.jobs.job import ScoreJob
 from recattn.schema import check_same_kind, read_frame, read_interactions, read_requests, read_slate
 from recattn.schema.columns import ITEM, POSITION, PROBABILITY, RANK, REASON, REQUEST, SCORE, TIME, USER
+from recattn.schema.names import rename
 
 FALLBACK, NO_CANDIDATES = "fallback", "no_candidates"
 EXPLANATION = "explanation"
@@ -220,7 +221,7 @@ def _users(job: ScoreJob) -> pd.DataFrame | None:
     if job.user_features is None:
         return None
     frame, theirs = read_frame(job.user_features, "users"), job.columns.get(USER)
-    return frame.rename(columns={theirs: USER}) if theirs in frame and USER not in frame else frame
+    return rename(frame, {USER: theirs}, "users") if theirs is not None and theirs in frame else frame
 
 
 def _read(table: Any, engine: Engine) -> pd.DataFrame:

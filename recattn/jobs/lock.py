@@ -9,6 +9,7 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from recattn.errors import ArtifactError
 
@@ -35,29 +36,45 @@ def alone(folder: Path | None) -> Iterator[None]:
         yield
         return
     path = folder / NAME
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
+    handle = None
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        while handle is None:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = _held(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), path, fcntl)
     except OSError as error:
         raise ArtifactError(f"{folder} cannot be written to: {error.strerror}.") from error
+    try:
+        os.truncate(handle, 0)
+        os.pwrite(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
+        yield
+    finally:
+        path.unlink(missing_ok=True)  # while it is held: whoever has opened it meanwhile sees that it is gone
+        os.close(handle)
+        with suppress(OSError):
+            for place in made:  # by a start that has written nothing
+                place.rmdir()
+
+
+def _held(handle: int, path: Path, fcntl: Any) -> int | None:
+    """The handle with its file locked; None, and closed, where the file was removed before that."""
     try:
         holder = os.read(handle, 4096).decode(errors="replace")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             raise ArtifactError(
-                f"{folder} is being written by another process ({_named(holder)}). Wait for it, or end it."
+                f"{path.parent} is being written by another process ({_named(holder)}). Wait for it, or end it."
             ) from None
-        if holder:
-            log.info("the lock of a process that is gone (%s) is taken over", _named(holder))
-        os.truncate(handle, 0)
-        os.pwrite(handle, json.dumps({"pid": os.getpid(), "host": socket.gethostname()}).encode(), 0)
-        try:
-            yield
-        finally:
-            os.truncate(handle, 0)  # left in place, empty: a removed lock could be held twice
-    finally:
+        if not path.exists() or not os.path.samestat(os.fstat(handle), path.stat()):
+            os.close(handle)
+            return None
+    except ArtifactError:
         os.close(handle)
+        raise
+    if holder:
+        log.info("the lock of a process that is gone (%s) is taken over", _named(holder))
+    return handle
 
 
 def _named(holder: str) -> str:

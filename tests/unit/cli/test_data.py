@@ -38,9 +38,15 @@ def test_a_store_of_another_time_is_refused(store: str) -> None:
 
 
 def test_other_tables_take_the_names_they_have(tmp_path: Path) -> None:
-    pd.DataFrame({"movie": [1], "item_id": [2], "ts": [3]}).to_csv(tmp_path / "x.csv", index=False)
+    pd.DataFrame({"movie": [1], "year": [2], "ts": [3]}).to_csv(tmp_path / "x.csv", index=False)
     frame = read_table(str(tmp_path / "x.csv"), "slate", Columns(user_id="who", item_id="movie", timestamp="ts"))
-    assert list(frame) == ["movie", "item_id", "timestamp"]
+    assert list(frame) == ["item_id", "year", "timestamp"]
+
+
+def test_two_columns_for_one_name_are_told_in_other_tables_too(tmp_path: Path) -> None:
+    pd.DataFrame({"movie": [1], "item_id": [2]}).to_csv(tmp_path / "x.csv", index=False)
+    with pytest.raises(DataError, match=r"slate has a column 'item_id' already, and columns= asks to take 'movie'"):
+        read_table(str(tmp_path / "x.csv"), "slate", Columns(item_id="movie"))
 
 
 def test_users_are_everybody_ids_or_a_file(tmp_path: Path) -> None:

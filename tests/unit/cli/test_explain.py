@@ -41,6 +41,7 @@ def test_rows_are_written_beside_the_page_when_asked_for(recattn, model: Path, f
     ask = ["--model", model, "--history", files / "interactions.parquet", "--slate", files / "candidates.csv"]
     done = recattn("explain", *ask, "--html", "page.html", "--out", "reasons.parquet", "--top", "1")
     assert done.status == 0, done.err
+    assert done.err.count("as_of is") == 1
     assert Path("page.html").exists()
     assert len(pd.read_parquet("reasons.parquet")) == len(pd.read_csv(files / "candidates.csv"))
 

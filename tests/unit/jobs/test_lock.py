@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +11,7 @@ import pytest
 
 from recattn.errors import ArtifactError
 from recattn.jobs import run_job
-from recattn.jobs.lock import NAME, alone
+from recattn.jobs.lock import NAME, _held, alone
 
 HOLD = (
     "import sys; from pathlib import Path; from recattn.jobs.lock import alone\n"
@@ -29,7 +31,7 @@ def test_a_second_process_is_refused_and_a_dead_one_is_taken_over(tmp_path: Path
     holder.wait()
     with caplog.at_level(logging.INFO, "recattn"), alone(tmp_path):
         assert f"(pid {holder.pid} on" in caplog.text
-    assert (tmp_path / NAME).read_text() == ""
+    assert not (tmp_path / NAME).exists()
 
 
 def test_the_same_shard_twice_at_once_is_refused_and_another_is_not(files, tmp_path: Path) -> None:
@@ -43,7 +45,22 @@ def test_the_same_shard_twice_at_once_is_refused_and_another_is_not(files, tmp_p
 def test_a_job_that_fails_lets_go_of_its_lock(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="wrong"), alone(tmp_path):
         raise ValueError("wrong")
-    assert (tmp_path / NAME).read_text() == ""
+    assert not (tmp_path / NAME).exists()
+
+
+def test_a_start_that_fails_leaves_no_folder_and_no_lock(files, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="holds no model"):
+        run_job(files.job(tmp_path / "new" / "out", model=str(files.folder)))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_lock_removed_by_its_holder_meanwhile_is_made_anew(tmp_path: Path) -> None:
+    path = tmp_path / NAME
+    opened = os.open(path, os.O_RDWR | os.O_CREAT)
+    path.unlink()
+    assert _held(opened, path, fcntl) is None
+    with alone(tmp_path):
+        assert path.exists()
 
 
 def test_no_permission_is_told(tmp_path: Path) -> None:

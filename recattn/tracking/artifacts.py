@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import yaml
 from mlflow import MlflowClient
 
 from recattn.errors import DataError
@@ -19,7 +20,14 @@ _TABLE_TAG = "mlflow.loggedArtifacts"
 
 
 def write(client: MlflowClient, run_id: str, path: str, value: object) -> None:
-    """Keep `value` under the relative `path` of the run, in place of what was there.
+    """Keep `value` under the relative `path` of the run, in place of what was there; forms: `render`."""
+    with tempfile.TemporaryDirectory() as folder:
+        render(Path(folder), path, value)
+        upload(client, run_id, Path(folder), path)
+
+
+def render(folder: Path, path: str, value: object) -> None:
+    """Write `value` as the file `path` of `folder`.
 
     A DataFrame becomes a table of MLflow's UI (`.json`), CSV or Parquet by the suffix; a dict or list JSON
     (YAML for `.yaml`); text, a matplotlib figure, a file or a folder (`pathlib.Path`) stay what they are.
@@ -28,53 +36,56 @@ def write(client: MlflowClient, run_id: str, path: str, value: object) -> None:
     place = PurePosixPath(path)
     if not path or place.is_absolute() or ".." in place.parts:
         raise DataError(f"artifact path {path!r} must be relative and stay inside the run, like 'tables/x.json'.")
+    file = folder / place
+    file.parent.mkdir(parents=True, exist_ok=True)
     if isinstance(value, pd.DataFrame):
-        _frame(client, run_id, place, value)
+        _frame(file, path, value)
     elif isinstance(value, str):
-        client.log_text(run_id, value, path)
+        file.write_text(value)
     elif isinstance(value, Path):
-        _file(client, run_id, place, value)
+        if not value.exists():
+            raise DataError(f"artifact {path!r}: there is no file {str(value)!r}.")
+        shutil.copytree(value, file) if value.is_dir() else shutil.copy(value, file)
     elif isinstance(value, (Mapping, list, tuple)):
         plain = json.loads(json.dumps(value, default=_plain))
-        if place.suffix in (".yaml", ".yml"):
-            client.log_dict(run_id, plain, path)
-        else:
-            client.log_text(run_id, json.dumps(plain, indent=2), path)
+        as_yaml = place.suffix in (".yaml", ".yml")
+        file.write_text(yaml.safe_dump(plain, sort_keys=False) if as_yaml else json.dumps(plain, indent=2))
     elif hasattr(value, "savefig"):
-        client.log_figure(run_id, value, path)
+        value.savefig(file)
     else:
         raise DataError(f"artifact {path!r} is a {type(value).__name__}; give a DataFrame, dict, str, figure or Path.")
 
 
-def _frame(client: MlflowClient, run_id: str, place: PurePosixPath, frame: pd.DataFrame) -> None:
-    if place.suffix == ".json":
-        if str(place) in client.get_run(run_id).data.tags.get(_TABLE_TAG, ""):
-            # log_table would append to the table that a run before a resume has left.
-            client.log_text(run_id, frame.to_json(orient="split", index=False, date_format="iso"), str(place))
-        else:
-            client.log_table(run_id, frame, str(place))
-    elif place.suffix == ".csv":
-        client.log_text(run_id, frame.to_csv(index=False), str(place))
-    elif place.suffix == ".parquet":
-        with tempfile.TemporaryDirectory() as folder:
-            local = Path(folder) / place.name
-            frame.to_parquet(local, index=False)
-            client.log_artifact(run_id, str(local), _parent(place))
-    else:
-        raise DataError(f"artifact {str(place)!r} is a table; end its path in .json, .csv or .parquet.")
+def upload(client: MlflowClient, run_id: str, folder: Path, path: str) -> None:
+    """Send what `render` wrote to `folder`; again, if need be, without doubling anything.
+
+    MLflow's `log_table` appends to a table that is there: it makes the empty table known, the rows come as a file.
+    """
+    file = folder / path
+    if file.is_dir():
+        client.log_artifacts(run_id, str(file), path)
+        return
+    columns = _columns_of(file)
+    if columns is not None and path not in client.get_run(run_id).data.tags.get(_TABLE_TAG, ""):
+        client.log_table(run_id, pd.DataFrame(columns=columns), path)
+    client.log_artifact(run_id, str(file), _parent(PurePosixPath(path)))
 
 
-def _file(client: MlflowClient, run_id: str, place: PurePosixPath, source: Path) -> None:
-    if source.is_dir():
-        client.log_artifacts(run_id, str(source), str(place))
-    elif not source.is_file():
-        raise DataError(f"artifact {str(place)!r}: there is no file {str(source)!r}.")
-    elif source.name == place.name:
-        client.log_artifact(run_id, str(source), _parent(place))
+def _columns_of(file: Path) -> list[str] | None:
+    """The columns of a table of MLflow's, or None for another JSON file."""
+    found = json.loads(file.read_text()) if file.suffix == ".json" else None
+    return found["columns"] if isinstance(found, dict) and found.keys() == {"columns", "data"} else None
+
+
+def _frame(file: Path, path: str, frame: pd.DataFrame) -> None:
+    if file.suffix == ".json":
+        frame.to_json(file, orient="split", index=False, date_format="iso")
+    elif file.suffix == ".csv":
+        frame.to_csv(file, index=False)
+    elif file.suffix == ".parquet":
+        frame.to_parquet(file, index=False)
     else:
-        with tempfile.TemporaryDirectory() as folder:
-            local = shutil.copy(source, Path(folder) / place.name)
-            client.log_artifact(run_id, str(local), _parent(place))
+        raise DataError(f"artifact {path!r} is a table; end its path in .json, .csv or .parquet.")
 
 
 def _parent(place: PurePosixPath) -> str | None:

@@ -7,6 +7,7 @@ import importlib.metadata
 import json
 import platform
 import subprocess
+from collections.abc import Mapping
 from typing import Any
 
 _PACKAGES = ("torch", "lightning", "pandas", "numpy", "mlflow")
@@ -41,6 +42,13 @@ def digest(values: Any) -> str:
     """16 hex digits of the values' canonical JSON; the order of keys does not matter."""
     text = json.dumps(values, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def without_seed(config: Any) -> Any:
+    """A configuration, as nested mappings, without the entries called `seed`."""
+    if not isinstance(config, Mapping):
+        return config
+    return {name: without_seed(value) for name, value in config.items() if name != "seed"}
 
 
 def _git(*arguments: str) -> str | None:

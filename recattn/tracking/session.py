@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
+import logging
 import os
 import threading
+import time
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -15,12 +18,19 @@ from mlflow import MlflowClient
 from mlflow.entities import Run as MlflowRun
 from mlflow.exceptions import MlflowException
 
-from recattn.errors import ConfigError, RecattnError
+from recattn.errors import ConfigError
 from recattn.tracking import privacy, stale, uri
+from recattn.tracking.notes import Note
+from recattn.tracking.observed import WAIT_SECONDS
 from recattn.tracking.quiet import quiet
 from recattn.tracking.run import Run
+from recattn.tracking.server import explained
+from recattn.tracking.silent import SilentRun, is_first_process
 
 _STATE_FILE = "observers.json"
+_PARENT = "mlflow.parentRunId"
+
+log = logging.getLogger(__name__)
 
 
 @contextlib.contextmanager
@@ -30,7 +40,10 @@ def track(
     *,
     tracking_uri: str | None = None,
     tags: Mapping[str, object] | None = None,
+    parent: str | None = None,
     resume_from: str | Path | None = None,
+    system_metrics: bool = True,
+    wait: float = WAIT_SECONDS,
 ) -> Iterator[Run]:
     """A run of MLflow around a block of code; hand the `Run` to `fit(observers=[run])`.
 
@@ -43,11 +56,28 @@ def track(
     (FAILED, tag `recattn.closed_as`). `resume_from` is a checkpoint folder of `fit`: the run it belongs to is
     opened again, or a new one where there is none yet.
 
+    An MLflow that goes away does not stop the block: what is logged waits, and is sent when it is back, or at the end
+    for `wait` seconds; what then is left is kept in `recattn-unsent/RUN` (`recattn runs --send`). In all processes of a
+    distributed fit but the first the run is silent (`SilentRun`).
+
+    Args:
+        experiment: The experiment of a new run; made where it is not there.
+        run_name: Its name; MLflow makes one up.
+        tracking_uri: The MLflow to write to.
+        tags: Tags of your own.
+        parent: The id of the run that this one is listed under.
+        resume_from: A checkpoint folder of `fit`.
+        system_metrics: Whether MLflow records processor, memory and disk every ten seconds; needs psutil.
+        wait: Seconds to wait at the end for an MLflow that is away.
+
     Raises:
         ConfigError: MLflow cannot be used as asked: an unreachable server, a file store, a deleted
             experiment, an active run of another MLflow, or a run to resume that a living process still
             writes to.
     """
+    if not is_first_process():
+        yield SilentRun()
+        return
     joined = mlflow.active_run()
     where = uri.choose(tracking_uri)
     if joined is not None and not uri.same(where, mlflow.get_tracking_uri()):
@@ -55,18 +85,29 @@ def track(
             f"Run {joined.info.run_id} is active in {privacy.scrubbed(mlflow.get_tracking_uri())}, "
             f"but tracking_uri is {privacy.scrubbed(where)}. End that run first, or leave tracking_uri out."
         )
-    with uri.using(where):
-        with _explained(where), quiet("mlflow.store.db.utils"):
+    told = {**(tags or {}), **({_PARENT: parent} if parent else {})}
+    with uri.using(where), uri.impatient():
+        with explained(where), quiet("mlflow.store.db.utils", "mlflow.system_metrics"):
             uri.check(where)
-            opened = joined or _open(where, experiment, run_name, resume_from)
+            opened = joined or _open(where, experiment, run_name, resume_from, _watched(system_metrics))
             run = Run(MlflowClient(where).get_run(opened.info.run_id), where)
-        with _alive(run, keep=joined is not None and run.beating), _ended(run, close=joined is None):
-            with _explained(where):
-                run.begin(tags or {})
+        with _ended(run, wait, close=joined is None, keep_beat=joined is not None and run.beating), _alive(run):
+            with explained(where):
+                run.begin(told)
             yield run
 
 
-def _open(where: str, experiment: str, run_name: str | None, resume_from: str | Path | None) -> MlflowRun:
+def _watched(wanted: bool) -> bool | None:
+    """Whether to record system metrics; None leaves it to MLflow's own switch."""
+    if not wanted or importlib.util.find_spec("psutil") is not None:
+        return wanted or None
+    log.debug("psutil is not installed: no system metrics")
+    return None
+
+
+def _open(
+    where: str, experiment: str, run_name: str | None, resume_from: str | Path | None, watched: bool | None
+) -> MlflowRun:
     client = MlflowClient(where)
     earlier = _earlier(client, resume_from)
     experiment_id = earlier.info.experiment_id if earlier else _experiment(client, where, experiment)
@@ -78,12 +119,12 @@ def _open(where: str, experiment: str, run_name: str | None, resume_from: str | 
     stale.close_stale(client, experiment_id, but=earlier.info.run_id if earlier else None)
     beat = {stale.HEARTBEAT: stale.heartbeat()}
     if earlier is None:
-        return mlflow.start_run(experiment_id=experiment_id, run_name=run_name, tags=beat)
+        return mlflow.start_run(experiment_id=experiment_id, run_name=run_name, tags=beat, log_system_metrics=watched)
     for tag in (stale.CLOSED_AS, "recattn.error", "recattn.error_type"):
         if tag in earlier.data.tags:
             client.delete_tag(earlier.info.run_id, tag)
     with _experiment_set(experiment_id):
-        return mlflow.start_run(run_id=earlier.info.run_id, tags=beat)
+        return mlflow.start_run(run_id=earlier.info.run_id, tags=beat, log_system_metrics=watched)
 
 
 @contextlib.contextmanager
@@ -131,19 +172,8 @@ def _earlier(client: MlflowClient, folder: str | Path | None) -> MlflowRun | Non
 
 
 @contextlib.contextmanager
-def _explained(where: str) -> Iterator[None]:
-    try:
-        yield
-    except RecattnError:
-        raise
-    except Exception as error:  # databases and servers raise kinds of their own
-        reason = privacy.scrubbed(str(error))
-        raise ConfigError(f"MLflow at {privacy.scrubbed(where)} cannot be used: {reason}") from error
-
-
-@contextlib.contextmanager
-def _alive(run: Run, *, keep: bool) -> Iterator[None]:
-    """Heartbeats while the block runs; `keep` leaves the last one to an outer block."""
+def _alive(run: Run) -> Iterator[None]:
+    """Heartbeats while the block runs."""
     done = threading.Event()
 
     def go_on() -> None:
@@ -158,14 +188,11 @@ def _alive(run: Run, *, keep: bool) -> Iterator[None]:
     finally:
         done.set()
         thread.join(timeout=5)
-        if not keep:
-            with _forgiven("remove its heartbeat"):
-                MlflowClient(run.tracking_uri).delete_tag(run.id, stale.HEARTBEAT)
 
 
 @contextlib.contextmanager
-def _ended(run: Run, *, close: bool) -> Iterator[None]:
-    """Draws the figure and sets the status; what MLflow refuses here is a warning, never a lost result."""
+def _ended(run: Run, wait: float, *, close: bool, keep_beat: bool) -> Iterator[None]:
+    """Draws the figure, sends what waits, sets the status; what MLflow refuses here is no lost result."""
     try:
         yield
     except BaseException as error:
@@ -177,13 +204,43 @@ def _ended(run: Run, *, close: bool) -> Iterator[None]:
     finally:
         with _forgiven("draw the learning curve"):
             run.finish()
-        if close:
-            with _forgiven("end"):
-                active = mlflow.active_run()
-                if active is not None and active.info.run_id == run.id:
+        try:
+            run.flush(wait)
+        finally:  # a second Ctrl-C cuts the waiting short
+            end = _end(run, close=close, keep_beat=keep_beat)
+            with _forgiven("keep what MLflow did not take"):
+                _tell(run, run.close(end))
+
+
+def _end(run: Run, *, close: bool, keep_beat: bool) -> Note | None:
+    """Set the status and take the heartbeat away; what is to be sent later, where MLflow is away."""
+    with uri.impatient(retries=0, seconds=5):
+        active = mlflow.active_run()
+        mine = close and active is not None and active.info.run_id == run.id
+        try:
+            if mine:
+                with quiet("mlflow.system_metrics"):
                     mlflow.end_run(run.status)
-                else:
-                    MlflowClient(run.tracking_uri).set_terminated(run.id, run.status)
+            elif close:
+                MlflowClient(run.tracking_uri).set_terminated(run.id, run.status)
+        except Exception as error:
+            if not run.away:
+                warnings.warn(f"The MLflow run could not end: {privacy.scrubbed(str(error))}", stacklevel=2)
+            return Note("end", {"status": run.status, "milliseconds": int(time.time() * 1000)})
+        if not keep_beat and not run.away:
+            with _forgiven("remove its heartbeat"):
+                MlflowClient(run.tracking_uri).delete_tag(run.id, stale.HEARTBEAT)
+    return None
+
+
+def _tell(run: Run, unsent: Path | None) -> None:
+    if unsent is not None:
+        log.warning(
+            "MLflow did not get all of run %s. The rest is kept in %s; send it with: recattn runs --send %s",
+            run.id,
+            unsent,
+            unsent,
+        )
 
 
 @contextlib.contextmanager

@@ -47,6 +47,28 @@ def using(uri: str) -> Iterator[None]:
                 os.environ[VARIABLE] = variable
 
 
+@contextlib.contextmanager
+def impatient(retries: int = 2, seconds: int | None = None) -> Iterator[None]:
+    """Few tries a call of MLflow to a server, and with `seconds` short ones, inside the block.
+
+    By its own defaults a call to a server that is away takes four minutes to fail. What the user has set stays, but at
+    the end of a run (`seconds`).
+    """
+    wanted = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": retries, "MLFLOW_HTTP_REQUEST_TIMEOUT": seconds}
+    before = {name: os.environ.get(name) for name in wanted}
+    for name, value in wanted.items():
+        if value is not None and (before[name] is None or seconds is not None):
+            os.environ[name] = str(value)
+    try:
+        yield
+    finally:
+        for name, old in before.items():
+            if old is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = old
+
+
 def check(uri: str) -> None:
     """OSError or sqlite3.Error where a SQLite database cannot be used; MLflow itself would try for two minutes."""
     database = _database(uri)

@@ -228,6 +228,7 @@ def test_a_run_that_a_living_process_writes_to_cannot_be_resumed(
     with track("resumed", tracking_uri=uri) as first:
         monkeypatch.setattr("recattn.tracking.stale.os.getpid", lambda: os.getppid())
         first.beat()
+        first.flush()
         monkeypatch.undo()
         mlflow.end_run("RUNNING")
         folder = resumable(tmp_path, first.state())

@@ -1,0 +1,67 @@
+"""The pictures of scores: how they lie, and whether probabilities can be believed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from recattn.schema.columns import LABEL, RANK, SCORE
+from recattn.tracking.figures.style import COLOURS, GREY, GRID, dress, sheet
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_BINS = 40
+_CALIBRATION_BINS = 10
+
+
+def score_distribution(scored: pd.DataFrame) -> Figure | None:
+    """Scores of label 1 and of label 0; without labels, of the first and of the last rank; None without scores.
+
+    Each histogram covers the same range and has the area one.
+    """
+    scored = scored[np.isfinite(scored[SCORE].astype(float))]
+    if scored.empty:
+        return None
+    if LABEL in scored:
+        parts = {f"label {label}": scored.loc[scored[LABEL] == label, SCORE] for label in (1, 0)}
+    else:
+        last = int(scored[RANK].max())
+        parts = {f"rank {rank}": scored.loc[scored[RANK] == rank, SCORE] for rank in dict.fromkeys([1, last])}
+    parts = {name: part.to_numpy(float) for name, part in parts.items() if len(part)}
+    ends = np.quantile(scored[SCORE], [0.001, 0.999])
+    edges = np.linspace(*(ends if ends[0] < ends[1] else (ends[0] - 0.5, ends[0] + 0.5)), _BINS + 1)
+    figure, (axes,) = sheet()
+    for (name, part), colour in zip(parts.items(), COLOURS, strict=False):
+        kept = np.clip(part, edges[0], edges[-1])
+        axes.hist(kept, edges, density=True, color=colour, alpha=0.35, histtype="stepfilled")
+        axes.hist(kept, edges, density=True, color=colour, linewidth=1.6, histtype="step", label=name)
+    axes.set_yticks([])
+    axes.margins(y=0.12)
+    dress(axes, "scores", across="score, the outermost thousandths at the ends", legend=len(parts) > 1)
+    return figure
+
+
+def calibration(labels: pd.Series, probabilities: pd.Series) -> Figure | None:
+    """Observed share of label 1 against the mean probability, in ten groups of equal size; None without a row."""
+    known = labels.notna() & probabilities.notna()
+    truth, told = labels[known].to_numpy(float), probabilities[known].to_numpy(float)
+    if not len(told):
+        return None
+    parts = np.array_split(np.argsort(told, kind="stable"), min(_CALIBRATION_BINS, len(told)))
+    means = np.array([told[part].mean() for part in parts])
+    shares = np.array([truth[part].mean() for part in parts])
+    sizes = np.array([len(part) for part in parts])
+    spread = 1.96 * np.sqrt(shares * (1 - shares) / sizes)
+    error = float(np.abs(means - shares) @ sizes / sizes.sum())
+    top = min(1.0, 1.08 * max(means.max(), (shares + spread).max(), 1e-3))
+    figure, (axes,) = sheet(width=4.2, height=4.0)
+    axes.plot([0, top], [0, top], color=GREY, linewidth=1, linestyle=(0, (4, 3)))
+    axes.errorbar(means, shares, yerr=spread, color=COLOURS[0], marker="o", markersize=5, linewidth=1.6, capsize=3)
+    axes.set_xlim(0, top)
+    axes.set_ylim(0, top)
+    axes.grid(axis="x", color=GRID, linewidth=0.8)
+    dress(axes, f"calibration (error {error:.4f})", across="probability told", up="share of label 1")
+    return figure

@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[int, frozenset[str]], ...] = (
     (0, frozenset({"config", "kinds", "observer"})),
     (0, frozenset({"schema"})),
     (1, frozenset({"dataset", "evaluation"})),
-    (1, frozenset({"baselines"})),
+    (1, frozenset({"baselines", "comparison"})),
     (2, frozenset({"batching"})),
     (3, frozenset({"nn"})),
     (4, frozenset({"inference"})),
@@ -35,7 +35,7 @@ FLOORS: tuple[tuple[int, frozenset[str]], ...] = (
 )
 ROW = {room: row for row, (_, rooms) in enumerate(FLOORS) for room in rooms}
 FLOOR = {room: floor for floor, rooms in FLOORS for room in rooms}
-NEVER_TOGETHER = {("baselines", "evaluation")}
+NEVER_TOGETHER = {("baselines", "evaluation"), ("comparison", "dataset")}
 
 TORCH = {"torch", "torchmetrics"}
 LIGHTNING = {"lightning", "pytorch_lightning", "lightning_fabric"}

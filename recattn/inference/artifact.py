@@ -18,6 +18,7 @@ from safetensors.torch import save_file as save_tensors
 
 from recattn.config import ModelConfig, TrainConfig, from_dict, to_dict
 from recattn.dataset.features import FittedFeatures
+from recattn.dataset.profile import Profile
 from recattn.dataset.store_files import write_folder
 from recattn.dataset.tables import ItemTable
 from recattn.dataset.vocabulary import Vocabulary
@@ -29,7 +30,7 @@ FORMAT = 1
 KIND = "recommender"
 MANIFEST = "manifest.json"
 CONFIG, WEIGHTS, TABLES = "config.json", "weights.safetensors", "tables.safetensors"
-ITEMS, BEHAVIOURS = "items.parquet", "behaviours.parquet"
+ITEMS, BEHAVIOURS, PROFILE = "items.parquet", "behaviours.parquet", "profile.json"
 NEEDED = (CONFIG, ITEMS, TABLES, WEIGHTS)
 AGAIN = "Save the model again, or fetch a fresh copy."
 
@@ -38,7 +39,8 @@ def save_model(model: FittedModel, path: str | Path, *, overwrite: bool = False)
     """Write a model folder; it appears under its name only when it is whole.
 
     Parts: `manifest.json` (format, sha256 of every part), `config.json`, `weights.safetensors`, `items.parquet`
-    (the item vocabulary), `tables.safetensors` (attributes by item code), `behaviours.parquet` where there are any.
+    (the item vocabulary), `tables.safetensors` (attributes by item code), `behaviours.parquet` where there are any,
+    `profile.json` (what it was trained on looked like).
 
     Raises:
         ArtifactError: The folder exists and `overwrite` is false, or it cannot be written.
@@ -69,6 +71,8 @@ def save_model(model: FittedModel, path: str | Path, *, overwrite: bool = False)
         plan.table.vocabulary.save(folder / ITEMS)
         if plan.behaviours is not None:
             plan.behaviours.save(folder / BEHAVIOURS)
+        if model.profile is not None:
+            (folder / PROFILE).write_text(json.dumps(model.profile.to_dict(), indent=1))
         parts = {part.name: _sha256(part) for part in sorted(folder.iterdir())}
         manifest = {"kind": KIND, "format": FORMAT, "parts": parts}
         (folder / MANIFEST).write_text(json.dumps(manifest, indent=1))
@@ -98,6 +102,7 @@ def load_model(path: str | Path) -> FittedModel:
         )
         saved = config.get("calibration")
         calibration = None if saved is None else Calibration(**saved)
+        profile = Profile.from_dict(json.loads((folder / PROFILE).read_text())) if PROFILE in parts else None
         scorer = plan.build()
         scorer.load_state_dict(load_tensors(folder / WEIGHTS))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
@@ -106,7 +111,7 @@ def load_model(path: str | Path) -> FittedModel:
         reason = str(error) if isinstance(error, RecattnError) else f"{type(error).__name__}: {error}"
         reason = shorten(reason, 300).rstrip(".")
         raise ArtifactError(f"the model in {folder} cannot be read: {reason}. {AGAIN}") from error
-    return FittedModel(plan, scorer.eval(), calibration)
+    return FittedModel(plan, scorer.eval(), calibration, profile)
 
 
 def _check(folder: Path) -> dict[str, str]:

@@ -9,6 +9,7 @@ import torch
 from recattn.batching.assemble import as_tensors
 from recattn.config import ModelConfig, TrainConfig
 from recattn.dataset.features import FittedFeatures
+from recattn.dataset.profile import Profile
 from recattn.dataset.tables import ItemTable
 from recattn.dataset.vocabulary import Vocabulary
 from recattn.inference.calibration import Calibration
@@ -52,11 +53,19 @@ class Blueprint:
 
 @dataclass(frozen=True, eq=False)
 class FittedModel:
-    """A blueprint with the scorer that was trained for it, and how its scores become probabilities, if they do."""
+    """A blueprint with the scorer that was trained for it.
+
+    Attributes:
+        blueprint: What the scorer was built from.
+        scorer: The scorer.
+        calibration: How its scores become probabilities, if they do.
+        profile: What it was trained on looked like; None for models of an older recattn.
+    """
 
     blueprint: Blueprint
     scorer: Scorer
     calibration: Calibration | None = None
+    profile: Profile | None = None
 
 
 def encoder(fitted: FittedFeatures, dim: int) -> FeatureEncoder | None:

@@ -17,6 +17,7 @@ from recattn.inference.model import FittedModel
 from recattn.observer import Observer
 from recattn.training.fit import FitResult, fit_scorer
 from recattn.training.prepare import FitData, Log, Specs, joined, prepare_fit
+from recattn.training.profile import training_profile
 from recattn.training.trainer import check_trainer
 from recattn.training.warm_start import warm_scorer
 
@@ -70,6 +71,7 @@ class Session:
             data = prepare_fit(train, valid, items, users, self.specs, self.config, self.settings)
             self._tell(data, train, valid, items)
             result = self._fit(data, self.folder, self.observers)
+            profile = training_profile(data, result.model)
             if refit:
                 assert valid is not None
                 assert result.best_epoch is not None
@@ -80,11 +82,12 @@ class Session:
                 if final.model.scorer.memory is not None and result.model.scorer.memory is not None:
                     final.model.scorer.memory.weights.copy_(result.model.scorer.memory.weights)
                 result = FitResult(final.model, result.curve, result.best_epoch)
+                profile = profile.after(training_profile(data, final.model))
         except BaseException as error:
             for observer in self.observers:
                 observer.failed(error)
             raise
-        return result
+        return replace(result, model=replace(result.model, profile=profile))
 
     def _fit(self, data: FitData, folder: Path | None, observers: Sequence[Observer]) -> FitResult:
         scorer = None if self.warm_start is None else warm_scorer(self.warm_start, data.blueprint)

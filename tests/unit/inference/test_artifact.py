@@ -23,7 +23,14 @@ from recattn.inference import artifact
 from recattn.inference.artifact import load_model, save_model
 from recattn.inference.model import FittedModel
 
-PARTS = ["behaviours.parquet", "config.json", "items.parquet", "tables.safetensors", "weights.safetensors"]
+PARTS = [
+    "behaviours.parquet",
+    "config.json",
+    "items.parquet",
+    "profile.json",
+    "tables.safetensors",
+    "weights.safetensors",
+]
 
 
 def test_a_model_comes_back_as_it_was(model: FittedModel, saved: Path) -> None:

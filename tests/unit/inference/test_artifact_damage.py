@@ -14,7 +14,14 @@ import pytest
 from recattn.errors import ArtifactError
 from recattn.inference.artifact import load_model
 
-PARTS = ["behaviours.parquet", "config.json", "items.parquet", "tables.safetensors", "weights.safetensors"]
+PARTS = [
+    "behaviours.parquet",
+    "config.json",
+    "items.parquet",
+    "profile.json",
+    "tables.safetensors",
+    "weights.safetensors",
+]
 
 
 def sign_again(folder: Path, **changes: Any) -> None:

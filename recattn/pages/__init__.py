@@ -1,5 +1,20 @@
 """Pages to look at: self-contained HTML, everything escaped."""
 
-from recattn.pages.explanation import Limits, explanation_page
+from __future__ import annotations
 
-__all__ = ["Limits", "explanation_page"]
+import importlib
+from typing import Any
+
+_HOME = {
+    "Limits": "recattn.pages.explanation",
+    "comparison_page": "recattn.pages.comparison",
+    "explanation_page": "recattn.pages.explanation",
+}
+
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'recattn.pages' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)

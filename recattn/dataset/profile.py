@@ -72,7 +72,8 @@ def drift(expected: Sequence[int] | np.ndarray, seen: Sequence[int] | np.ndarray
     """
     from scipy.stats import chi2
 
-    both = np.array([expected, seen], float)
+    both = np.zeros((2, max(len(expected), len(seen))))  # bins at the end that one lacks are empty
+    both[0, : len(expected)], both[1, : len(seen)] = expected, seen
     sizes = both.sum(axis=1)
     if not sizes.all():
         return None

@@ -6,6 +6,8 @@ import importlib
 from typing import Any
 
 _HOME = {
+    "Facts": "recattn.jobs.facts",
+    "FailIf": "recattn.jobs.limits",
     "JobResult": "recattn.jobs.job",
     "ScoreJob": "recattn.jobs.job",
     "open_output": "recattn.jobs.output",

@@ -23,6 +23,7 @@ from recattn.inference.doors import make_assembler, tell_without_context
 from recattn.inference.explain import explanations
 from recattn.inference.model import FittedModel
 from recattn.inference.predictor import Predictor
+from recattn.jobs.facts import facts_of_part
 from recattn.jobs.job import ScoreJob
 from recattn.schema import check_same_kind, read_frame, read_interactions, read_requests, read_slate
 from recattn.schema.columns import ITEM, POSITION, PROBABILITY, RANK, REASON, REQUEST, SCORE, TIME, USER
@@ -30,6 +31,7 @@ from recattn.schema.names import rename
 
 FALLBACK, NO_CANDIDATES = "fallback", "no_candidates"
 EXPLANATION = "explanation"
+WATCHED = ("__length__", "__best__")
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +107,11 @@ class Engine:
         return frame, requests
 
     def score(self, frame: pd.DataFrame, requests: Requests) -> dict[str, Any]:
-        """Columns, as Arrow arrays in the order of the frame: `score`, `reason` and what else was asked for."""
+        """Columns, as Arrow arrays in the order of the frame: `score`, `reason` and what else was asked for.
+
+        Beside them `WATCHED`, which are not for the result: at the first row of each request the length of its history
+        and its best score; -1 and null at the others.
+        """
         assert requests.offsets is not None
         assert requests.candidates is not None
         assert requests.rows is not None
@@ -121,6 +127,12 @@ class Engine:
         place[requests.rows] = np.arange(len(scores))
         found = {name: pa.array(values[place], pa.float32(), from_pandas=True) for name, values in columns.items()}
         found[REASON] = _reasons(kinds[place], [UNKNOWN_ITEM, NO_HISTORY])
+        lengths, best = np.full(len(scores), -1), np.full(len(scores), np.nan, np.float32)
+        if len(requests):
+            firsts = requests.rows[requests.offsets[:-1]]
+            lengths[firsts] = requests.lengths
+            best[firsts] = np.fmax.reduceat(scores, requests.offsets[:-1])
+        found |= dict(zip(WATCHED, (pa.array(lengths), pa.array(best)), strict=True))
         if self.job.explain:
             lines = explanations(self.predictor, self.assembler, requests, frame, self.job.explain)
             found[EXPLANATION] = self._lists(lines, len(frame))
@@ -137,8 +149,8 @@ class Engine:
         check_same_kind(asked[USER], "users", pd.Series(self.store.users[:1]), "history", USER)
         return make_requests(self.store, asked, as_of=self.as_of, ties=ties), REQUEST in frame
 
-    def recommend(self, requests: Requests, types: dict[str, Any]) -> tuple[Any, dict[str, int]]:
-        """The best k of each request as a table, `types` being those of ids; and requests of each reason."""
+    def recommend(self, requests: Requests, types: dict[str, Any]) -> tuple[Any, dict[str, int], dict[str, Any]]:
+        """The best k of each request as a table, `types` being those of ids; requests of each reason; facts."""
         k, empty = self.job.k, requests.lengths == 0
         assert k is not None
         asked = requests if self.fallback is None else requests.take(np.flatnonzero(~empty))
@@ -154,7 +166,8 @@ class Engine:
         owner = rows if self.fallback is None else np.flatnonzero(~empty)[rows]
         vocabulary = self.model.blueprint.table.vocabulary
         items = pa.array(vocabulary.decode(codes[rows, places]), types[ITEM])
-        values, ranks, kinds = scores[rows, places], places + 1, np.where(empty[owner], 0, -1)
+        scored = scores[rows, places]
+        values, ranks, kinds = scored, places + 1, np.where(empty[owner], 0, -1)
         counts = {NO_HISTORY: int(empty.sum()), NO_CANDIDATES: int((~(codes > 0).any(axis=1)).sum())}
         if self.fallback is not None and empty.any():
             given = np.arange(min(k, len(self.fallback)))
@@ -174,7 +187,9 @@ class Engine:
         }
         if self.job.explain:
             columns[EXPLANATION] = self._explained(requests, owner, columns[ITEM])
-        return pa.table(columns), {reason: count for reason, count in counts.items() if count}
+        best = scores[:, 0] if scores.shape[1] else np.empty(0)
+        facts = facts_of_part(requests.lengths, np.where(best > -np.inf, best, np.nan), scored, self.model.profile)
+        return pa.table(columns), {reason: count for reason, count in counts.items() if count}, facts
 
     def tell(self, requests: Requests) -> None:
         """Warn of what all parts have in common."""

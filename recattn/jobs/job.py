@@ -10,12 +10,15 @@ from typing import Any, Literal
 from recattn.config import STAGES, Stage
 from recattn.errors import ConfigError, nearest
 from recattn.jobs.budget import parse_bytes, rows_a_part
+from recattn.jobs.facts import Facts
+from recattn.jobs.limits import FailIf
 from recattn.schema import check_k
 from recattn.schema.times import Unit, check_unit
 
 Grouping = Literal["auto", "rows", "requests"]
 BadFiles = Literal["stop", "skip"]
-FREE = ("out", "device", "threads", "shard", "overwrite")  # may change between two starts of a job
+NO_LIMIT = FailIf()
+FREE = ("out", "device", "threads", "shard", "overwrite", "fail_if")  # may change between two starts of a job
 FILES = ("model", "history", "slate", "users", "candidates", "user_features", "fallback")  # known by their contents
 
 
@@ -48,6 +51,7 @@ class ScoreJob:
         bad_files: Files of the slate that cannot be read: `stop`, or `skip` them and record which.
         shard: `i/n`: the i-th of n shares of the parts, for n processes. `publish` puts them together.
         overwrite: Whether to begin anew where there is a result already.
+        fail_if: Limits; where one is passed nothing is published. Of a shard its own rows count.
     """
 
     model: str
@@ -73,6 +77,7 @@ class ScoreJob:
     bad_files: BadFiles = "stop"
     shard: str | None = None
     overwrite: bool = False
+    fail_if: FailIf = NO_LIMIT
 
     def __post_init__(self) -> None:
         if (self.slate is None) == (self.k is None):
@@ -126,6 +131,7 @@ class JobResult:
         kept: Parts that were whole from an earlier start.
         reasons: Rows (requests, for the catalog) of each reason.
         seconds: What this start took.
+        facts: Shares and distances of the whole.
         finished_before: Whether there was nothing left to do.
     """
 
@@ -135,6 +141,7 @@ class JobResult:
     kept: int
     reasons: dict[str, int]
     seconds: float
+    facts: Facts
     finished_before: bool = False
 
 

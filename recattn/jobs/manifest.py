@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from recattn.errors import ArtifactError
@@ -29,6 +29,7 @@ class Part:
     bytes: int
     sha256: str
     reasons: Mapping[str, int]
+    facts: Mapping[str, Any] = field(default_factory=dict)  # `recattn.jobs.facts`
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,7 @@ class Manifest:
     made_by: tuple[Mapping[str, Any], ...]  # devices, threads and versions, more than one where they changed
     parts: tuple[Part, ...] = ()
     shard: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)  # what the facts of parts are compared with
 
     @property
     def digest(self) -> str:
@@ -76,6 +78,7 @@ class Manifest:
             "reasons": self.reasons,
             "made_by": list(self.made_by),
             **self.identity,
+            "about": self.about,
             "parts": parts,
         }
         return json.dumps(values, indent=1).encode()
@@ -104,7 +107,7 @@ class Manifest:
                 )
             identity = {name: values[name] for name in ("settings", "inputs", "moment", "plan")}
             parts = tuple(Part(**part) for part in values["parts"])
-            found = cls(identity, tuple(values["made_by"]), parts, values["shard"])
+            found = cls(identity, tuple(values["made_by"]), parts, values["shard"], values.get("about", {}))
             if found.digest != values["digest"]:
                 raise ValueError("its digest does not fit its contents")
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -13,16 +13,20 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import parquet
 
+from recattn.dataset.profile import Profile
 from recattn.errors import ArtifactError, DataError
 from recattn.jobs import faults
+from recattn.jobs.engine import WATCHED
+from recattn.jobs.facts import facts_of_part
 from recattn.jobs.grouping import Grouped
 from recattn.jobs.manifest import PARTS, WORK, Manifest, Part
 from recattn.jobs.pipeline import overlapped
 from recattn.jobs.plan import Plan
 from recattn.jobs.storage import Storage
-from recattn.schema.columns import REASON
+from recattn.schema.columns import REASON, SCORE
 
 Progress = Callable[[int, int], None]
+Made = tuple[int, Any, dict[str, int], dict[str, Any]]  # number, table, rows of each reason, facts
 ROW_GROUP = 2**17
 
 
@@ -70,9 +74,9 @@ def make_parts(plan: Plan, writer: Writer, progress: Progress, work_folder: Path
             tell(requests)
             yield number, table, (frame, requests)
 
-    def score(item: tuple[int, Any, Any]) -> tuple[int, Any, dict[str, int]]:
+    def score(item: tuple[int, Any, Any]) -> Made:
         number, table, asked = item
-        return number, *_beside(table, engine.score(*asked))
+        return number, *_beside(table, engine.score(*asked), engine.model.profile)
 
     overlapped(parts(), score, lambda result: writer.write(*result))
 
@@ -82,7 +86,7 @@ def _work_grouped(plan: Plan, writer: Writer, work_folder: Path | None, tell: Ca
     engine, cut, share = plan.engine, plan.stretches, plan.share()
     with tempfile.TemporaryDirectory() as spare:
         folder = work_folder or Path(spare) / WORK
-        about = f"{plan.manifest.digest} {engine.job.shard} {json.dumps(plan.manifest.made_by)}"
+        about = f"{plan.manifest.digest} {engine.job.shard} {json.dumps(plan.manifest.made_by)} {WATCHED}"
         grouped = Grouped(folder, about, plan.rows, [cut[number] for number in share])
         with _disk(folder):
             grouped.spill(engine.slate_columns(list(plan.rows.names)), plan.keys())
@@ -100,11 +104,11 @@ def _work_grouped(plan: Plan, writer: Writer, work_folder: Path | None, tell: Ca
 
             grouped.score(prepare, lambda asked: engine.score(*asked), told)
 
-        def parts() -> Iterator[tuple[int, Any, dict[str, int]]]:
+        def parts() -> Iterator[Made]:
             assert plan.rows is not None
             stretches = [cut[number] for number in writer.missing]
             for number, table in zip(writer.missing, plan.rows.tables(stretches), strict=True):
-                yield number, *_beside(table, grouped.columns(number - share.start))
+                yield number, *_beside(table, grouped.columns(number - share.start), engine.model.profile)
 
         overlapped(parts(), lambda part: part, lambda part: writer.write(*part))
         grouped.close()
@@ -120,12 +124,12 @@ class Writer:
         plan = manifest.identity["plan"]
         self.size, self.rows = plan["rows_a_part"], plan["rows"]
 
-    def write(self, number: int, table: Any, reasons: dict[str, int]) -> None:
+    def write(self, number: int, table: Any, reasons: dict[str, int], facts: dict[str, Any]) -> None:
         """Write one part and commit it."""
         data = encode(table)
         path = f"{PARTS}/part-{number:06}.parquet"
         start, stop = number * self.size, min((number + 1) * self.size, self.rows)
-        part = Part(number, path, start, stop, len(table), len(data), hashlib.sha256(data).hexdigest(), reasons)
+        part = Part(number, path, start, stop, len(table), len(data), hashlib.sha256(data).hexdigest(), reasons, facts)
         try:
             self.storage.put(path, data, number=number)
             faults.reach("after_part_write", number)
@@ -147,15 +151,18 @@ def encode(table: Any) -> memoryview:
     return memoryview(sink.getvalue())
 
 
-def _beside(table: Any, columns: dict[str, Any]) -> tuple[Any, dict[str, int]]:
-    """A part of the slate with its result, and the rows of each reason."""
+def _beside(table: Any, columns: dict[str, Any], profile: Profile | None) -> tuple[Any, dict[str, int], dict[str, Any]]:
+    """A part of the slate with its result, the rows of each reason, and facts."""
+    lengths, best = (columns.pop(name).to_numpy(zero_copy_only=False) for name in WATCHED)
+    scores = columns[SCORE].to_numpy(zero_copy_only=False)
+    facts = facts_of_part(lengths[lengths >= 0], best[lengths >= 0], scores, profile)
     for name, values in columns.items():
         if name in table.column_names:
             table = table.set_column(table.column_names.index(name), name, values)
         else:
             table = table.append_column(name, values)
     counted = columns[REASON].value_counts().to_pylist()
-    return table, {entry["values"]: entry["counts"] for entry in counted if entry["values"] is not None}
+    return table, {entry["values"]: entry["counts"] for entry in counted if entry["values"] is not None}, facts
 
 
 @contextmanager

@@ -23,7 +23,7 @@ from recattn.jobs.engine import EXPLANATION, Engine
 from recattn.jobs.job import ScoreJob
 from recattn.jobs.manifest import Manifest
 from recattn.jobs.slate import Rows, one_column, open_rows
-from recattn.jobs.storage import Storage
+from recattn.jobs.storage import Storage, shown
 from recattn.schema.columns import ITEM, PROBABILITY, REASON, REQUEST, SCORE, TIME, USER
 
 log = logging.getLogger("recattn")
@@ -110,8 +110,28 @@ def make_plan(job: ScoreJob) -> Plan:
             "skipped": skipped,
         },
     }
-    manifest = Manifest(identity, (_made_by(engine),), shard=job.shard)
+    manifest = Manifest(identity, (_made_by(engine),), shard=job.shard, about=_about(engine))
     return Plan(engine, rows, total, size, grouped, manifest)
+
+
+def _about(engine: Engine) -> dict[str, Any]:
+    """What facts are compared with.
+
+    Raises:
+        ConfigError: A limit of what this job cannot tell.
+        DataError: The history passes its limit already.
+    """
+    job, model, store = engine.job, engine.model, engine.store
+    own_score, given = engine.stage == model.blueprint.config.score, len(store) + store.dropped
+    unknown = store.dropped / given if given else None
+    job.fail_if.check_possible(model.profile, slate=job.slate is not None, own_score=own_score)
+    job.fail_if.check({"unknown_history": unknown}, shown(job.out))
+    return {
+        "slate": job.slate is not None,
+        "own_score": own_score,
+        "unknown_history": unknown,
+        "profile": None if model.profile is None else model.profile.to_dict(),
+    }
 
 
 def stretches(total: int, size: int) -> list[tuple[int, int]]:

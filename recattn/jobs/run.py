@@ -7,11 +7,14 @@ import logging
 import os
 import socket
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 from recattn.dataset.frames import NO_HISTORY, UNKNOWN_ITEM
-from recattn.errors import ArtifactError, ConfigError, listed
+from recattn.errors import ArtifactError, ConfigError, DataError, listed
 from recattn.jobs import faults
+from recattn.jobs.facts import facts_of
 from recattn.jobs.job import FILES, JobResult, ScoreJob
 from recattn.jobs.lock import NAME as LOCK
 from recattn.jobs.lock import alone
@@ -32,6 +35,7 @@ from recattn.jobs.manifest import (
 from recattn.jobs.parts import Progress, Writer, make_parts
 from recattn.jobs.plan import Plan, make_plan
 from recattn.jobs.storage import Storage, shown
+from recattn.jobs.watch import InputChanged, Stamps, check_unchanged, stamps
 
 log = logging.getLogger("recattn")
 
@@ -49,7 +53,8 @@ def run_job(job: ScoreJob, *, progress: Progress | None = None) -> JobResult:
     Raises:
         ArtifactError: The folder holds something else, or the result of other inputs or settings; another process
             works there; the disk refuses.
-        DataError: An input breaks a rule; the parts before it are kept.
+        DataError: An input breaks a rule, or a limit is passed: the parts are kept. Or an input changed meanwhile:
+            they are removed.
         ConfigError: Settings that do not fit the model or the machine.
     """
     since = time.perf_counter()
@@ -57,6 +62,7 @@ def run_job(job: ScoreJob, *, progress: Progress | None = None) -> JobResult:
     own = whole if job.shard is None else whole.below(f"{SHARDS}/{job.shard.replace('/', '-of-')}")
     check_place(whole, job)
     with alone(own.local):
+        before = stamps(job)
         plan = make_plan(job)
         manifest = _begin(plan, whole, own)
         wanted = plan.share()
@@ -72,14 +78,31 @@ def run_job(job: ScoreJob, *, progress: Progress | None = None) -> JobResult:
         there = {part.number for part in manifest.parts}
         writer = Writer(own, manifest, [number for number in wanted if number not in there])
         work_folder = None if own.local is None else own.local / WORK
-        make_parts(plan, writer, progress or (lambda done, total: None), work_folder)
+        with _unchanged(plan, before, own):
+            make_parts(plan, writer, progress or (lambda done, total: None), work_folder)
         manifest = writer.manifest
+        job.fail_if.check(vars(facts_of(manifest)), shown(job.out))
         _tell(manifest, plan)
         facts = {"host": socket.gethostname(), "seconds": round(time.perf_counter() - since, 3), "kept_parts": kept}
         own.replace(RUN, json.dumps(facts).encode())
         faults.reach("before_success")
         own.replace(SUCCESS, b"")
         return _result(job, manifest, kept, since)
+
+
+@contextmanager
+def _unchanged(plan: Plan, before: Stamps, own: Storage) -> Iterator[None]:
+    """Checks the inputs after the block, and where it fails on them; parts of inputs that changed are removed."""
+    try:
+        try:
+            yield
+        except DataError:
+            check_unchanged(plan.engine.job, before, plan.manifest.identity["inputs"])
+            raise
+        check_unchanged(plan.engine.job, before, plan.manifest.identity["inputs"])
+    except InputChanged:
+        own.delete(*OURS)
+        raise
 
 
 def check_place(whole: Storage, job: ScoreJob) -> None:
@@ -175,6 +198,7 @@ def _result(job: ScoreJob, manifest: Manifest, kept: int, since: float, *, finis
         parts=len(manifest.parts),
         kept=kept,
         reasons=manifest.reasons,
+        facts=facts_of(manifest),
         seconds=time.perf_counter() - since,
         finished_before=finished_before,
     )

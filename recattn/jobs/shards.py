@@ -9,17 +9,24 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from recattn.errors import ArtifactError, listed
+from recattn.jobs.facts import facts_of
 from recattn.jobs.job import JobResult
+from recattn.jobs.limits import FailIf
 from recattn.jobs.manifest import SHARDS, SUCCESS, Manifest, Part, differences
 from recattn.jobs.storage import Storage, shown
 
 log = logging.getLogger("recattn")
 
 
-def publish(out: str) -> JobResult:
+def publish(out: str, *, fail_if: FailIf | None = None) -> JobResult:
     """Write the manifest and `_SUCCESS` of the whole, over the parts of all shards where they lie.
 
+    Args:
+        out: The folder of the job.
+        fail_if: Limits for the whole.
+
     Raises:
+        DataError: A limit is passed.
         ArtifactError: A shard is missing or not finished, shards are of different jobs, or a part is missing, damaged
             or there twice.
     """
@@ -48,17 +55,25 @@ def publish(out: str) -> JobResult:
             good = False
         if not good:
             raise ArtifactError(f"{place}/{part.path} is missing or damaged. Run its shard again.")
-    manifest = Manifest(first.identity, tuple(_distinct(shards.values())), tuple(sorted(parts, key=lambda p: p.number)))
+    manifest = Manifest(
+        first.identity,
+        tuple(_distinct(shards.values())),
+        tuple(sorted(parts, key=lambda p: p.number)),
+        about=first.about,
+    )
+    facts = facts_of(manifest)
     before = Manifest.load(whole) if whole.kind(SUCCESS) == "file" else None
     finished = before == manifest
     if finished:
         log.info("%s is published already", place)
     else:
+        if fail_if is not None:
+            fail_if.check(vars(facts), place)
         whole.delete(SUCCESS)
         manifest.save(whole)
         whole.replace(SUCCESS, b"")
     seconds = time.perf_counter() - since
-    return JobResult(out, manifest.rows, len(parts), len(parts), manifest.reasons, seconds, finished)
+    return JobResult(out, manifest.rows, len(parts), len(parts), manifest.reasons, seconds, facts, finished)
 
 
 def _shards(whole: Storage, place: str) -> dict[str, Manifest]:

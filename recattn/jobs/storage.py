@@ -69,16 +69,19 @@ class Storage:
 
     def sizes(self, folder: str = "") -> dict[str, int]:
         """Bytes of every file below a folder by name, in the order of names; nothing where there is no such folder."""
-        selector = pafs.FileSelector(self.path(folder), recursive=True, allow_not_found=True)
-        with _told(self.path(folder), "listed"):
-            found = self.system.get_file_info(selector)
-        start = len(self.root) + 1
-        files = {info.path[start:]: info.size for info in found if info.type == pafs.FileType.File}
-        return dict(sorted(files.items(), key=lambda file: file[0].split("/")))
+        return {name: info.size for name, info in self._files(folder).items()}
+
+    def stamps(self) -> dict[str, tuple[int, int]]:
+        """Size and time of change (ns, 0 where nobody can tell) of every visible file; of the root, where it is one."""
+        with _told(self.root, "looked at"):
+            own = self.system.get_file_info(self.root)
+        if own.type == pafs.FileType.File:
+            return {own.base_name: (own.size, own.mtime_ns or 0)}
+        return {name: (f.size, f.mtime_ns or 0) for name, f in self._files("").items() if _is_visible(name)}
 
     def visible(self) -> list[str]:
         """Every file, but for those whose name or folder begins with a dot or an underscore."""
-        return [name for name in self.sizes() if not any(part[0] in "._" for part in name.split("/"))]
+        return [name for name in self.sizes() if _is_visible(name)]
 
     def read(self, name: str) -> bytes:
         """A whole file; FileNotFoundError where there is none."""
@@ -144,9 +147,22 @@ class Storage:
             place = place.parent if place.parent != place else None
         return None if place is None else shutil.disk_usage(place).free
 
+    def _files(self, folder: str) -> dict[str, Any]:
+        """What the system says of every file below a folder, by name, in the order of names."""
+        selector = pafs.FileSelector(self.path(folder), recursive=True, allow_not_found=True)
+        with _told(self.path(folder), "listed"):
+            found = self.system.get_file_info(selector)
+        start = len(self.root) + 1
+        files = {info.path[start:]: info for info in found if info.type == pafs.FileType.File}
+        return dict(sorted(files.items(), key=lambda file: file[0].split("/")))
+
     def _upload(self, name: str, data: bytes | memoryview, number: int = -1) -> None:
         with self.system.open_output_stream(self.path(name), compression=None) as stream:
             _write(stream, data, number)
+
+
+def _is_visible(name: str) -> bool:
+    return not any(part[0] in "._" for part in name.split("/"))
 
 
 def shown(where: str | Path) -> str:

@@ -16,14 +16,17 @@ class Observer(Protocol):
     """Told of everything worth keeping about a fit. `recattn.track` gives one that writes to MLflow.
 
     Methods are called on the main process only, in this order: `params`, `dataset` and `artifact` before the first
-    step, `metrics` once an epoch, or `failed` where the fit raised.
+    step, `metrics` once an epoch, once more for what the fit took, or `failed` where the fit raised.
     """
 
     def params(self, values: Mapping[str, Scalar]) -> None:
         """Flat settings of the run, told once before training."""
 
     def metrics(self, values: Mapping[str, float], *, step: int) -> None:
-        """Numbers of one epoch; `step` is the epoch (0-based), names look like `valid/ndcg_at_10`."""
+        """Numbers of one epoch; `step` is the epoch (0-based), names look like `valid/ndcg_at_10`.
+
+        At the end of a fit, at step 0, what it took: `cost/fit_seconds`, `cost/parameters`, `cost/peak_memory_mb`.
+        """
 
     def dataset(self, name: str, frame: pd.DataFrame, context: str = "training") -> None:
         """A frame the run used, as its digest; the frame itself is not kept."""

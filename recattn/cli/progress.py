@@ -25,7 +25,8 @@ class EpochLines:
     def metrics(self, values: Mapping[str, float], *, step: int) -> None:
         now = time.perf_counter()
         shown = [f"{title} {values[name]:.4f}" for name, title in NAMES.items() if name in values]
-        log.info("epoch %d: %s (%.1f s)", step + 1, ", ".join(shown), now - self._since)
+        if shown:  # else what the fit took
+            log.info("epoch %d: %s (%.1f s)", step + 1, ", ".join(shown), now - self._since)
         self._since = now
 
     def dataset(self, name: str, frame: pd.DataFrame, context: str = "training") -> None:

@@ -74,6 +74,8 @@ class Tracking:
         run_name: Its name; MLflow makes one up by default.
         tracking_uri: The MLflow to write to; by default MLFLOW_TRACKING_URI, else sqlite:///mlflow.db right here.
         registered_model_name: Also a new version of this registered model.
+        samples: Whether sample lists (items and titles, ids of users hashed) are kept as a table.
+        system_metrics: Whether MLflow records processor, memory and disk meanwhile; needs psutil.
     """
 
     enabled: bool = True
@@ -81,3 +83,5 @@ class Tracking:
     run_name: str | None = None
     tracking_uri: str | None = None
     registered_model_name: str | None = None
+    samples: bool = True
+    system_metrics: bool = True

@@ -24,7 +24,11 @@ def tracked(settings: Tracking, *, resume_from: str | None = None) -> Iterator[R
     with (
         quiet("mlflow", "alembic"),
         track(
-            settings.experiment, settings.run_name, tracking_uri=settings.tracking_uri, resume_from=resume_from
+            settings.experiment,
+            settings.run_name,
+            tracking_uri=settings.tracking_uri,
+            resume_from=resume_from,
+            system_metrics=settings.system_metrics,
         ) as run,
     ):
         yield run

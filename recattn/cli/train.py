@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-
-from recattn.cli.console import NEWS, headline, hushed, log, say, show_table
+from recattn.cli.console import NEWS, headline, log, say, show_table
 from recattn.cli.data import Log, describe, read_log, read_log_frame, read_table
 from recattn.cli.files import check_place
 from recattn.cli.judging import MODEL, Exam, table_of, verdict
+from recattn.cli.keeping import keep_examples, keep_model, keep_reports
 from recattn.cli.kinds import baselines as make_baselines
 from recattn.cli.kinds import features, listed, metrics
 from recattn.cli.progress import EpochLines
@@ -24,7 +24,6 @@ from recattn.dataset import clean as clean_log
 from recattn.dataset.targets import Target
 from recattn.evaluation import NDCG, Report
 from recattn.schema import check_k, read_items, read_users
-from recattn.schema.columns import ITEM
 from recattn.schema.times import Unit
 
 if TYPE_CHECKING:
@@ -127,14 +126,17 @@ def run(
         log.info("the model is in %s", place)
         if held_out is not None:
             exam = Exam(held_out, target, measures, recommender.items.vocabulary.ids.tolist(), exclude_seen)
+            begin = time.perf_counter()
             answers = exam.ask(recommender, user_features=user_frame)
+            seconds = time.perf_counter() - begin
             reports = {MODEL: exam.judge(answers)}
             reports |= {name: exam.judge(exam.ask(rival)) for name, rival in rivals.items()}
             if kept is not None:
-                _keep_reports(kept, reports, held_out, answers, item_frame)
+                kept.cost(recommend_seconds=seconds)
+                keep_reports(kept, reports, held_out, answers)
+                keep_examples(kept, recommender, exam, answers, item_frame, user_frame, table=tracking.samples)
         if kept is not None:
-            with hushed():
-                kept.log_model(recommender, registered_model_name=tracking.registered_model_name)
+            keep_model(kept, recommender, place, tracking.registered_model_name)
     _tell(reports, k)
     _next(out, interactions, kept)
 
@@ -168,17 +170,6 @@ def _resumable(checkpoint_dir: str | None) -> Iterator[None]:
         if checkpoint_dir is not None:
             log.warning("stopped; the same command with --resume goes on from the last epoch in %s", checkpoint_dir)
         raise
-
-
-def _keep_reports(
-    kept: Run, reports: Mapping[str, Report], split: Split, answers: pd.DataFrame, items: pd.DataFrame | None
-) -> None:
-    for name, report in reports.items():
-        kept.log(report, prefix="test" if name == MODEL else f"test_{name.replace(' ', '_')}")
-    kept.artifact("tables/comparison.json", table_of(reports))
-    kept.dataset("test", split.test, "test")
-    titles = items.set_index(ITEM)["title"] if items is not None and "title" in items else None
-    kept.sample_recommendations(answers, titles)
 
 
 def _tell(reports: Mapping[str, Report], k: int) -> None:

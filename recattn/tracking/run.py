@@ -54,7 +54,10 @@ class Run(ObservedRun):
         hash_ids: bool = True,
         reasons: pd.DataFrame | None = None,
     ) -> None:
-        """The first `requests` lists, with titles, as the table `tables/sample_recommendations.json`."""
+        """The first `requests` lists, with titles, as the table `tables/sample_recommendations.json`.
+
+        `reasons` (of `Recommender.explain`) say which interaction moved a score most.
+        """
         table = samples.sample_table(recommendations, titles, requests, hash_ids, reasons)
         self.artifact("tables/sample_recommendations.json", table)
 
@@ -87,9 +90,9 @@ class Run(ObservedRun):
         found = samples.take_apart(model, recommendations, asked, history, users, requests)
         if table:
             self.sample_recommendations(
-                recommendations, titles, requests=requests, hash_ids=hash_ids, reasons=found.reasons
+                recommendations, titles, requests=requests, hash_ids=hash_ids, reasons=found.changes
             )
-        figure = figures.attention_age(found.parts, found.moments)
+        figure = figures.attention_age(*found)
         if figure is not None:
             self.artifact("figures/attention_age.png", figure)
 

@@ -23,8 +23,8 @@ Titles = Mapping[Any, str] | pd.Series | None
 class Examples(NamedTuple):
     """The first places of a few lists, taken apart."""
 
-    reasons: pd.DataFrame  # of `Recommender.explain`, top 1, with `request_id` where lists have it
     parts: pd.DataFrame  # of `Recommender.parts`
+    changes: pd.DataFrame  # of `Recommender.explain`, all interactions, with `request_id` where lists have it
     moments: pd.Series | None  # seconds, by row of the slate; None for order-only data
 
 
@@ -49,14 +49,10 @@ def take_apart(
     if moments is None and model.config.time == "timestamp":
         stamps = history[columns.TIME] if isinstance(history, pd.DataFrame) else history.times
         moments = pd.Series(int(stamps.max()) + 1, index=slate.index)  # type: ignore[union-attr]
-    reasons = model.explain(slate, history=history, users=users, top=1)
+    changes = model.explain(slate, history=history, users=users, top=model.config.max_history)
     if columns.REQUEST in slate:
-        reasons[columns.REQUEST] = slate[columns.REQUEST].to_numpy()[reasons["row"]]
-    return Examples(
-        reasons=reasons,
-        parts=model.parts(slate, history=history, users=users),
-        moments=moments,
-    )
+        changes[columns.REQUEST] = slate[columns.REQUEST].to_numpy()[changes["row"]]
+    return Examples(model.parts(slate, history=history, users=users), changes, moments)
 
 
 def sample_table(
@@ -103,6 +99,7 @@ def _why(rows: pd.DataFrame, reasons: pd.DataFrame | None, names: Mapping[str, s
     if reasons is None:
         return ""
     key = _key(rows, reasons)
+    reasons = reasons[reasons[columns.RANK] == 1]
     told = zip(
         reasons[key], reasons[columns.ITEM], reasons[f"history_{columns.ITEM}"], reasons["change"], strict=True
     )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import torch
+from lightning.pytorch.utilities import rank_zero_only
 
 from recattn.config import FeatureSpec, ModelConfig, TrainConfig, to_dict
 from recattn.dataset.history import HistoryStore
@@ -23,6 +28,19 @@ from recattn.training.warm_start import warm_scorer
 
 if TYPE_CHECKING:
     import lightning as L
+
+
+def cost(model: FittedModel, seconds: float) -> dict[str, float]:
+    """What a fit took: `cost/fit_seconds`, `cost/parameters`, `cost/peak_memory_mb` of this process, of the GPU."""
+    told = {"cost/fit_seconds": seconds, "cost/parameters": sum(p.numel() for p in model.scorer.parameters())}
+    with contextlib.suppress(ImportError):  # not on Windows
+        import resource
+
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        told["cost/peak_memory_mb"] = peak * (1 if sys.platform == "darwin" else 1024) / 1e6
+    if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
+        told["cost/peak_gpu_memory_mb"] = torch.cuda.max_memory_allocated() / 1e6
+    return told
 
 
 class Session:
@@ -50,7 +68,8 @@ class Session:
                 "around the fit and pass observers=[run]."
             )
         self.config, self.settings, self.specs = config, settings, Specs(*specs)
-        self.trainer, self.observers, self.resume, self.warm_start = trainer, observers, resume, warm_start
+        self.observers = observers if rank_zero_only.rank == 0 else ()  # of the processes of a fit the first one speaks
+        self.trainer, self.resume, self.warm_start = trainer, resume, warm_start
         self.folder = None if checkpoint_dir is None else Path(checkpoint_dir)
 
     def run(
@@ -67,6 +86,7 @@ class Session:
             raise ConfigError("refit=True needs valid: the best number of epochs is found on it.")
         if refit and self.trainer is not None:
             raise ConfigError("refit=True sets the number of epochs itself; leave trainer out.")
+        begin = time.perf_counter()
         try:
             data = prepare_fit(train, valid, items, users, self.specs, self.config, self.settings)
             self._tell(data, train, valid, items)
@@ -83,6 +103,8 @@ class Session:
                     final.model.scorer.memory.weights.copy_(result.model.scorer.memory.weights)
                 result = FitResult(final.model, result.curve, result.best_epoch)
                 profile = profile.after(training_profile(data, final.model))
+            for observer in self.observers:
+                observer.metrics(cost(result.model, time.perf_counter() - begin), step=0)
         except BaseException as error:
             for observer in self.observers:
                 observer.failed(error)

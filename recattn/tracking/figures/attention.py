@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from recattn.schema.columns import ITEM, TIME
+from recattn.schema.columns import ITEM, POSITION, TIME
 from recattn.tracking.figures.style import COLOURS, INK, dress, sheet
 
 if TYPE_CHECKING:
@@ -19,32 +19,35 @@ AGES = {
     "1-24 h": DAY,
     "1-7 d": 7 * DAY,
     "7-30 d": 30 * DAY,
-    "1-3 m": 91 * DAY,
-    "3-12 m": 365 * DAY,
+    "1-3 mo": 91 * DAY,
+    "3-12 mo": 365 * DAY,
     "> 1 y": np.inf,
 }
 PLACES = {"1": 2, "2": 3, "3": 4, "4-5": 6, "6-10": 11, "11-20": 21, "21-50": 51, "> 50": np.inf}
-_WEIGHT = "weight of attention"
-_TERMS = {"attention": _WEIGHT, "transitions": "size of the transition terms"}
+_SHARE = "share of the interactions"
 
 
-def attention_age(parts: pd.DataFrame, moments: pd.Series | None) -> Figure | None:
+def attention_age(parts: pd.DataFrame, changes: pd.DataFrame, moments: pd.Series | None) -> Figure | None:
     """Share of the attention that interactions of each age get, beside their share of the interactions.
 
+    A model without weights of attention is shown by how much masking an interaction changes the score.
+
     Args:
-        parts: Of `Recommender.parts`. A model without attention is shown by its transition terms.
+        parts: Of `Recommender.parts`.
+        changes: Of `Recommender.explain`, all interactions.
         moments: Seconds, the moment of each slate row; None (and for order-only models): by place, 1 = the last.
 
     Returns:
-        None where no term is about interactions.
+        None where there is no interaction to look at.
     """
-    lines = parts[parts[f"history_{ITEM}"].notna()]
-    term = next((name for name in _TERMS if (lines["term"] == name).any()), None)
-    if term is None:
-        return None
-    everything = parts[parts["term"] == term]
-    lines = lines[lines["term"] == term]
-    weights = lines["weight"] if term == "attention" else lines["value"].abs()
+    everything = parts[parts["term"] == "attention"]
+    lines, by = everything[everything[f"history_{ITEM}"].notna()], ["row", "head"]
+    title, what = "where the attention goes", "weight of attention"
+    weights = lines["weight"]
+    if lines.empty:
+        lines, by = changes.sort_values(["row", f"history_{POSITION}"], kind="stable"), ["row"]
+        title, what = "which interactions move the score", "change of the score without it"
+        weights = lines["change"].abs()
     if weights.sum() <= 0:
         return None
     stamps = f"history_{TIME}"
@@ -52,23 +55,22 @@ def attention_age(parts: pd.DataFrame, moments: pd.Series | None) -> Figure | No
         groups = _cut(moments.loc[lines["row"]].to_numpy() - lines[stamps].to_numpy(), AGES)
         across = "age of the interaction"
     else:
-        by = ["row", "head" if term == "attention" else "table"]
-        groups = _cut(lines.groupby(by, dropna=False).cumcount(ascending=False).to_numpy() + 1, PLACES)
+        groups = _cut(lines.groupby(by).cumcount(ascending=False).to_numpy() + 1, PLACES)
         across = "interactions ago"
-    table = weights.groupby(groups, observed=False).agg(["sum", "size"])
+    table = weights.groupby(pd.Series(groups, index=weights.index), observed=False).agg(["sum", "size"])
     table = table.loc[: table.index[table["size"] > 0][-1]]
     shares, even = table["sum"] / table["sum"].sum(), table["size"] / table["size"].sum()
     figure, (axes,) = sheet(width=5.6)
     places = np.arange(len(table))
-    axes.bar(places, shares, width=0.62, color=COLOURS[0], alpha=0.85, label=_TERMS[term])
-    axes.plot(places, even, "o", color=COLOURS[1], markersize=6, label="share of interactions")
+    axes.bar(places, shares, width=0.62, color=COLOURS[0], alpha=0.85, label=what)
+    axes.plot(places, even, "o", color=COLOURS[1], markersize=6, label=_SHARE)
     axes.set_xticks(places, [str(name) for name in table.index])
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
-    dress(axes, f"where {term} {'goes' if term == 'attention' else 'come from'}", across=across, legend=True)
-    nothing = everything.loc[everything[f"history_{ITEM}"].isna(), "weight"].sum() if term == "attention" else 0.0
-    if nothing:
-        share = nothing / everything["weight"].sum()
-        axes.set_title(f"none: {share:.0%}", fontsize=9, color=INK, loc="right", pad=10)
+    dress(axes, title, across=across)
+    axes.legend(*(part[::-1] for part in axes.get_legend_handles_labels()), frameon=False, fontsize=8.5, labelcolor=INK)
+    if len(everything):
+        nothing = 1 - weights.sum() / everything["weight"].sum()
+        axes.set_title(f"on no interaction: {nothing:.0%}", fontsize=9, color=INK, loc="right", pad=10)
     return figure
 
 

@@ -22,25 +22,24 @@ def score_distribution(scored: pd.DataFrame) -> Figure | None:
 
     Each histogram covers the same range and has the area one.
     """
-    scored = scored[np.isfinite(scored[SCORE].astype(float))]
-    if scored.empty:
-        return None
+    scores = scored[SCORE].to_numpy(np.float64)
     if LABEL in scored:
-        parts = {f"label {label}": scored.loc[scored[LABEL] == label, SCORE] for label in (1, 0)}
+        groups = {f"label {label}": scores[(scored[LABEL] == label).to_numpy()] for label in (1, 0)}
     else:
-        last = int(scored[RANK].max())
-        parts = {f"rank {rank}": scored.loc[scored[RANK] == rank, SCORE] for rank in dict.fromkeys([1, last])}
-    parts = {name: part.to_numpy(float) for name, part in parts.items() if len(part)}
-    ends = np.quantile(scored[SCORE], [0.001, 0.999])
-    edges = np.linspace(*(ends if ends[0] < ends[1] else (ends[0] - 0.5, ends[0] + 0.5)), _BINS + 1)
+        ranks = scored[RANK].to_numpy()
+        groups = {f"rank {rank}": scores[ranks == rank] for rank in dict.fromkeys((1, ranks.max(initial=1)))}
+    parts = {name: part[np.isfinite(part)] for name, part in groups.items() if np.isfinite(part).any()}
+    if not parts:
+        return None
+    low, high = np.quantile(np.concatenate(list(parts.values())), [0.005, 0.995]).tolist()
+    edges = np.linspace(low, high, _BINS + 1) if low < high else np.linspace(low - 0.5, low + 0.5, _BINS + 1)
     figure, (axes,) = sheet()
     for (name, part), colour in zip(parts.items(), COLOURS, strict=False):
-        kept = np.clip(part, edges[0], edges[-1])
-        axes.hist(kept, edges, density=True, color=colour, alpha=0.35, histtype="stepfilled")
-        axes.hist(kept, edges, density=True, color=colour, linewidth=1.6, histtype="step", label=name)
+        axes.hist(part, edges, density=True, color=colour, alpha=0.35, histtype="stepfilled")
+        axes.hist(part, edges, density=True, color=colour, linewidth=1.6, histtype="step", label=name)
     axes.set_yticks([])
     axes.margins(y=0.12)
-    dress(axes, "scores", across="score, the outermost thousandths at the ends", legend=len(parts) > 1)
+    dress(axes, "scores", across="score, the middle 99 %", legend=len(parts) > 1)
     return figure
 
 

@@ -50,9 +50,39 @@ def test_an_observer_is_told_of_everything_in_order(run: Any, world: Any, new_wi
     witness = new_witness()
     assert isinstance(witness, Observer)
     run(valid=world.valid, items=world.items, observers=[witness], train={"max_epochs": 2})
-    assert witness.calls == ["params", "artifact", "dataset", "dataset", "dataset", "metrics", "metrics", "artifact"]
-    assert [step for step, _ in witness.epochs] == [0, 1]
+    assert witness.calls == [
+        "params",
+        "artifact",
+        "dataset",
+        "dataset",
+        "dataset",
+        "metrics",
+        "metrics",
+        "artifact",
+        "metrics",
+    ]
+    assert [step for step, told in witness.epochs if "train/loss" in told] == [0, 1]
     assert witness.errors == []
+
+
+def test_the_last_thing_told_is_what_the_fit_took(run: Any, new_witness: Any) -> None:
+    witness = new_witness()
+    model = run(observers=[witness]).model
+    step, told = witness.epochs[-1]
+    assert step == 0
+    assert told["cost/parameters"] == sum(weights.numel() for weights in model.scorer.parameters())
+    assert 0 < told["cost/fit_seconds"] < 60
+    assert told["cost/peak_memory_mb"] > 50
+
+
+def test_other_processes_of_a_distributed_fit_tell_nothing(
+    run: Any, new_witness: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recattn.training.session.rank_zero_only.rank", 1)
+    witness = new_witness()
+    with contextlib.suppress(Exception):  # the fit itself is another's business
+        run(observers=[witness])
+    assert witness.calls == []
 
 
 def test_params_are_flat_scalars_that_say_what_was_trained_on(run: Any, world: Any, new_witness: Any) -> None:
@@ -95,7 +125,7 @@ def test_every_observer_is_told(run: Any, new_witness: Any) -> None:
     first, second = new_witness(), new_witness()
     run(observers=[first, second])
     assert first.calls == second.calls
-    assert len(first.calls) == 4
+    assert len(first.calls) == 5
 
 
 def test_observers_hear_of_a_failed_fit(run: Any, new_witness: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -167,7 +197,7 @@ def test_a_refit_knows_the_items_of_valid(run: Any, world: Any) -> None:
 def test_observers_are_told_of_the_first_fit_only(run: Any, world: Any, new_witness: Any) -> None:
     witness = new_witness()
     run(valid=world.valid, refit=True, observers=[witness], train={"max_epochs": 2})
-    assert [step for step, _ in witness.epochs] == [0, 1]
+    assert [step for step, told in witness.epochs if "train/loss" in told] == [0, 1]
 
 
 def test_a_refit_has_checkpoints_of_its_own(run: Any, world: Any, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import inspect
+import itertools
+import json
 import re
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -33,16 +35,20 @@ class _Parser(ArgumentParser):
 def parse(name: str, command: Command, given: Sequence[str]) -> dict[str, Any]:
     """Keyword arguments for `command`, from `--config FILE.yaml`, then the options.
 
-    A first argument that is no option stands for the command's first parameter. Settings that are dataclasses arrive as
-    such.
+    A first argument that is no option stands for the command's first parameter, several for one that is a list.
+    Settings that are dataclasses arrive as such.
 
     Raises:
         UsageError: An option, key or value the command does not know; the message names the nearest.
         SystemExit: `--help` was asked for and printed.
     """
-    first = next(iter(inspect.signature(command).parameters))
+    first = next(iter(inspect.signature(command).parameters.values()))
     if given and not given[0].startswith("-"):
-        given = [f"--{first}", *given]
+        nameless = list(itertools.takewhile(lambda argument: not argument.startswith("-"), given))
+        if "list[str]" in str(first.annotation):
+            given = [f"--{first.name}", json.dumps(nameless), *given[len(nameless) :]]
+        else:
+            given = [f"--{first.name}", *given]
     parser = _parser(name, command)
     try:
         values = parser.parse_args(list(given)).as_dict()

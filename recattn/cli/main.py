@@ -18,6 +18,7 @@ COMMANDS = {
     "score": "score a file of candidates",
     "recommend": "list the best items for users",
     "publish": "put the shards of a batch job together",
+    "compare": "set runs beside each other: differences, whom they hold for, costs",
     "explain": "show which past interactions moved a score",
 }
 DEBUG, DEBUG_VARIABLE = "--debug", "RECATTN_DEBUG"

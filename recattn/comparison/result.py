@@ -9,6 +9,8 @@ from typing import Any
 
 import pandas as pd
 
+from recattn.comparison.words import metric_title
+
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class ComparisonResult:
@@ -82,7 +84,7 @@ class ComparisonResult:
     def _verdict(self, row: Mapping[Hashable, Any]) -> str:
         share = f" ({row['relative']:+.1%})" if row["relative"] == row["relative"] else ""
         said = (
-            f"{row['difference']:+.4f}{share} {self.metric} against {self.reference}, "
+            f"{row['difference']:+.4f}{share} {metric_title(self.metric)} against {self.reference}, "
             f"{self.confidence:.0%} interval {row['low']:+.4f} to {row['high']:+.4f}, Holm p = {row['p_holm']:.2g}"
         )
         if not row["differ"]:
@@ -99,5 +101,5 @@ class ComparisonResult:
 
     def _repr_html_(self) -> str:
         columns = ["contender", "value", "difference", "low", "high", "p_holm", "significant"]
-        caption = f"<p>{self.metric} against the reference, tested by Holm's procedure</p>"
+        caption = f"<p>{metric_title(self.metric)} against the reference, tested by Holm's procedure</p>"
         return caption + self.headline[columns].to_html(index=False, float_format="{:.4f}".format)

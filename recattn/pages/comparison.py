@@ -8,11 +8,12 @@ from html import escape
 import pandas as pd
 
 from recattn.comparison import ComparisonResult
+from recattn.comparison.words import metric_title
 from recattn.pages.comparison_lists import changed_lists, exposure, heat_map
 from recattn.pages.comparison_style import COLOURS, STYLE
 from recattn.pages.comparison_tables import costs, metrics, policy, settings
 from recattn.pages.plots import Scale, curves, histogram, signed, track
-from recattn.pages.words import count_of, metric_title, percent
+from recattn.pages.words import count_of, percent
 
 _CURVES = 4
 _BASE = "var(--base)"

@@ -6,9 +6,9 @@ from html import escape
 from typing import Any
 
 from recattn.comparison import ComparisonResult
+from recattn.comparison.words import metric_title
 from recattn.pages.comparison_tables import cell, table
 from recattn.pages.plots import signed
-from recattn.pages.words import metric_title
 
 
 def heat_map(result: ComparisonResult) -> str:

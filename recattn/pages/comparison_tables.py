@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from recattn.comparison import ComparisonResult
+from recattn.comparison.words import metric_title
 from recattn.pages.plots import signed
-from recattn.pages.words import metric_title
 
 _COSTS = {
     "fit_seconds": ("time to fit", lambda value: _seconds(value)),

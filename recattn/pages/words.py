@@ -2,16 +2,6 @@
 
 from __future__ import annotations
 
-_METRICS = {"ndcg": "NDCG", "mrr": "MRR", "map": "MAP", "auc": "AUC", "hit_rate": "Hit rate"}
-
-
-def metric_title(metric: str) -> str:
-    """`NDCG@10` for `ndcg_at_10`."""
-    stem, _, k = metric.rpartition("_at_")
-    name = stem or metric
-    words = _METRICS.get(name, name.replace("_", " ").capitalize())
-    return f"{words}@{k}" if stem else words
-
 
 def percent(share: float) -> str:
     """`+2.1 %`, with a real minus; nothing for what is not a number."""

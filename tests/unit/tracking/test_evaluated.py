@@ -10,7 +10,8 @@ from mlflow import MlflowClient
 from recattn.errors import ArtifactError, ConfigError
 from recattn.evaluation import NDCG, Recall, Report, evaluate, paired_bootstrap
 from recattn.tracking import track
-from recattn.tracking.evaluated import best_runs, find_run, read_curves, read_run
+from recattn.tracking.evaluated import read_curves, read_run
+from recattn.tracking.find import best_runs, find_run
 
 
 def report_of(found: float, seed: int = 0) -> Report:

@@ -85,7 +85,7 @@ def _forest(result: ComparisonResult, colours: Mapping[str, str]) -> str:
     base = rows["reference"].iloc[0]
     parts = [
         f"<span class='who head'>{name}</span><span class=head>difference from {escape(result.reference)} "
-        f"({base:.4f})</span><span class='num head'>difference</span>"
+        f"({base:.4f})</span><span class='num head'>difference</span><span class='num head'>Holm p</span>"
     ]
     for row in rows.to_dict("records"):
         share = percent(row["relative"])
@@ -98,10 +98,10 @@ def _forest(result: ComparisonResult, colours: Mapping[str, str]) -> str:
         parts.append(
             f'<span class=who title="{escape(row["contender"])}">{escape(row["contender"])}</span>{drawn}'
             f"<span class=num><b>{signed(row['difference'])}</b>{f' ({share})' if share else ''}"
-            f"<small>{signed(row['low'])} to {signed(row['high'])}</small>"
-            f"<small>Holm p = {row['p_holm']:.2g}</small></span>"
+            f"<small>{signed(row['low'])} to {signed(row['high'])}</small></span>"
+            f"<span class=num>{row['p_holm']:.2g}</span>"
         )
-    parts.append(f"<span></span>{scale.axis()}<span></span>")
+    parts.append(f"<span></span>{scale.axis()}<span></span><span></span>")
     note = (
         f"<p class=note>Points are differences of {name}, lines their intervals (each by itself, not corrected). "
         "Filled points differ after Holm's correction, hollow ones are not shown to. Dashed: no difference.</p>"

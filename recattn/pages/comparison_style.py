@@ -31,7 +31,7 @@ a { color: rgb(var(--up)); text-underline-offset: .15em; } :focus-visible { outl
 .better::before { content: "▲ "; } .worse::before { content: "▼ "; }
 .notes { margin: 1rem 0 0; padding: .6rem .9rem .6rem 1.9rem; border-left: 4px solid rgb(var(--down));
   background: var(--band); border-radius: 0 8px 8px 0; }
-.forest { display: grid; grid-template-columns: minmax(6rem, 15rem) minmax(9rem, 1fr) max-content;
+.forest { display: grid; grid-template-columns: minmax(6rem, 15rem) minmax(9rem, 1fr) max-content max-content;
   align-items: center; column-gap: 1rem; font-variant-numeric: tabular-nums; }
 .forest > .who { overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .forest > .num { text-align: right; font-size: .9em; white-space: nowrap; }
@@ -51,7 +51,8 @@ a { color: rgb(var(--up)); text-underline-offset: .15em; } :focus-visible { outl
 .scale { position: relative; height: 1.3rem; color: var(--soft); font-size: .8em; }
 .scale span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
 .scale span:first-child { transform: none; } .scale span:last-child { transform: translateX(-100%); }
-.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem 1.4rem; }
+.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem 1.4rem;
+  align-items: start; }
 .panel { border: 1px solid var(--line); border-radius: 8px; padding: .7rem .9rem .6rem; min-width: 0; }
 .panel h3 { margin: 0 0 .4rem; overflow: hidden; text-overflow: ellipsis; }
 .small { display: grid; grid-template-columns: 6.2rem 1fr; column-gap: .7rem; align-items: center; }
@@ -69,21 +70,26 @@ svg .axis { stroke: var(--line); } svg .zero { stroke: var(--base); stroke-dasha
 .figures th, .figures td { padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line); text-align: right;
   white-space: nowrap; }
 .figures th:first-child, .figures td.text { text-align: left; white-space: normal; }
-.figures thead th { text-align: right; } .figures thead th:first-child, .figures thead th.text { text-align: left; }
+.figures thead th { text-align: right; white-space: normal; min-width: 5rem; }
+.figures thead th:first-child, .figures thead th.text { text-align: left; }
 .figures small { display: block; } .figures td.lead { font-weight: 700; }
 .figures .who { max-width: 16rem; overflow: hidden; text-overflow: ellipsis; }
 .heat td { min-width: 3.6rem; height: 2.2rem; text-align: center; border-radius: 4px;
   background: linear-gradient(rgb(var(--up) / var(--a)) 0 0) var(--band); padding: 0 .4rem; }
 .heat thead th { text-align: center; max-width: 8rem; padding: 0 .3rem .2rem; }
 .heat tbody th { text-align: right; padding-right: .7rem; max-width: 14rem; }
-.heat td.self { color: var(--soft); background: var(--band); }
+.heat td small { color: inherit; opacity: .8; } .heat td.self { color: var(--soft); background: var(--band); }
 .swap { display: grid; grid-template-columns: 1fr 1fr; gap: 0 1.4rem; }
 .swap ol { columns: auto; padding-left: 1.9rem; }
 .swap .gone { color: rgb(var(--bad)); } .swap .came { color: rgb(var(--good)); font-weight: 600; }
 details + details { margin-top: .5rem; } code { font: .92em ui-monospace, "DejaVu Sans Mono", monospace; }
 @media (max-width: 700px) {
   .verdicts li { grid-template-columns: 1fr; }
-  .forest { grid-template-columns: minmax(4.5rem, 7rem) minmax(6rem, 1fr) max-content; column-gap: .6rem; }
+  .forest { grid-template-columns: minmax(0, 1fr) max-content max-content; column-gap: .8rem;
+    grid-auto-flow: dense; }
+  .forest > .track, .forest > .scale { grid-column: 1 / -1; grid-row: auto; } .forest > span:empty,
+  .forest > .head:nth-child(2) { display: none; }
+  .forest > .track { height: 1.8rem; margin-bottom: .6rem; }
   .forest > .num small { font-size: .78em; }
 }
 @media print {

@@ -60,7 +60,7 @@ def metrics(result: ComparisonResult) -> str:
 
 def _best(values: pd.DataFrame, name: str) -> float | None:
     """None where neither more nor less is better."""
-    if name.startswith(_NOT_QUALITY):
+    if name.startswith(_NOT_QUALITY) or (values[name] == values[name].iloc[0]).all():
         return None
     return float(values[name].min() if name.startswith(_FEWER_IS_BETTER) else values[name].max())
 
@@ -91,7 +91,9 @@ def costs(result: ComparisonResult) -> str:
             value, own = row[name], row["contender"] == result.reference
             text = "–" if value != value or value is None else _cost(name)[1](value)
             ratio = value / base[name] if text != "–" and not own and base[name] else float("nan")
-            cells.append(cell(text + (f"<small>× {ratio:.2g}</small>" if ratio == ratio else "")))
+            cells.append(
+                cell(text + (f"<small>× {ratio:,.{0 if ratio >= 10 else 2}f}</small>" if ratio == ratio else ""))
+            )
         rows.append(cells)
     return table(["", *(_cost(name)[0] for name in names)], rows)
 

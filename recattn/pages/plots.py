@@ -38,7 +38,7 @@ class Scale:
 
     def axis(self) -> str:
         """The ticks as a line of text under tracks."""
-        marks = "".join(f'<span style="left:{self.percent(tick):.2f}%">{signed(tick)}</span>' for tick in self.ticks())
+        marks = "".join(f'<span style="left:{self.percent(mark):.2f}%">{tick(mark)}</span>' for mark in self.ticks())
         return f"<div class=scale aria-hidden=true><span></span>{marks}<span></span></div>"
 
 
@@ -73,7 +73,7 @@ def histogram(counts: Sequence[int], edges: Sequence[float], label: str) -> str:
     base = HEIGHT - _BELOW
     ticks = "".join(
         f'<text x="{4 + share * plot:.0f}" y="{HEIGHT - 6}" text-anchor="{anchor}">'
-        f"{signed(edges[0] + share * span, 2)}</text>"
+        f"{tick(edges[0] + share * span)}</text>"
         for share, anchor in ((0, "start"), (0.5, "middle"), (1, "end"))
     )
     return (
@@ -116,8 +116,11 @@ def curves(lines: Mapping[str, Mapping[int, float]], colours: Mapping[str, str],
 
 
 def signed(value: float, digits: int = 4) -> str:
-    """A difference with its sign, a real minus, and no more zeros than it needs."""
+    """A difference with its sign and a real minus; 0 has no sign."""
     text = f"{value:+.{digits}f}"
-    if "." in text:
-        text = text.rstrip("0").rstrip(".")
-    return "0" if text in ("+0", "-0") else text.replace("-", "−")
+    return text.replace("-", "−") if float(text) else text[1:]
+
+
+def tick(value: float) -> str:
+    """A mark of a scale: signed, with no more digits than it needs."""
+    return f"{value:+.4g}".replace("-", "−") if abs(value) > 1e-12 else "0"

@@ -6,15 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from recattn.cli.batch import is_job
+from recattn.cli.batch import check_no_job, is_job
 from recattn.cli.batch import run as run_batch
 from recattn.cli.console import working
 from recattn.cli.data import as_ids, is_path, read_given, read_table, read_who
 from recattn.cli.files import check_file, deliver
+from recattn.cli.job_run import OFF, JobTracking
+from recattn.cli.log_lines import LogFormat
 from recattn.cli.serving import open_all
 from recattn.cli.settings import Columns
 from recattn.config import Stage
 from recattn.errors import ConfigError
+from recattn.jobs.job import NO_LIMIT
+from recattn.jobs.limits import FailIf
 from recattn.schema import check_k, require
 from recattn.schema.columns import ITEM
 from recattn.schema.times import Unit
@@ -48,6 +52,9 @@ def run(
     memory_budget: str = "2GB",
     rows_a_part: int | None = None,
     shard: str | None = None,
+    fail_if: FailIf = NO_LIMIT,
+    log_format: LogFormat = "text",
+    tracking: JobTracking = OFF,
 ) -> None:
     """List the best items: `[request_id,] user_id, item_id, score, rank`, best first.
 
@@ -82,6 +89,9 @@ def run(
         memory_budget: For a folder: what the job may hold in memory beside the libraries and the model.
         rows_a_part: For a folder: requests a part; as many as the budget holds by default.
         shard: For a folder: `i/n`, one of n shares of the work; `recattn publish` puts them together.
+        fail_if: For a folder: limits; where one is passed nothing is published, and the status is 1.
+        log_format: For a folder: `json` writes all news as JSON, one object a line.
+        tracking: For a folder: a run in MLflow.
     """
     check_k(k)
     if stages is not None:
@@ -98,10 +108,22 @@ def run(
         asked = {"k": k, "exclude_seen": exclude_seen, "user_features": user_features, "as_of": as_of}
         shape = {"stage": stage, "columns": columns, "unit": unit, "device": device, "threads": threads}
         batch = {"memory_budget": memory_budget, "rows_a_part": rows_a_part, "shard": shard, "explain": explain}
-        run_batch(model, tracking_uri, **files, **asked, **shape, **batch, overwrite=overwrite)
+        run_batch(
+            model,
+            tracking_uri,
+            log_format,
+            tracking,
+            **files,
+            **asked,
+            **shape,
+            **batch,
+            overwrite=overwrite,
+            fail_if=fail_if,
+        )
         return
     if explain or fallback:
         raise ConfigError("explain and fallback are for results in a folder. Pass --out FOLDER.")
+    check_no_job(fail_if, log_format, tracking)
     place = check_file(out, overwrite=overwrite)
     recommender, log = open_all(model, history, columns, unit, tracking_uri=tracking_uri, device=device)
     who = read_who(users, log, columns, unit=unit, time=recommender.config.time)

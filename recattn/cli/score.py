@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from recattn.cli.batch import is_job
+from recattn.cli.batch import check_no_job, is_job
 from recattn.cli.batch import run as run_batch
 from recattn.cli.console import log, working
 from recattn.cli.data import read_given
 from recattn.cli.files import check_file, deliver
+from recattn.cli.job_run import OFF, JobTracking
+from recattn.cli.log_lines import LogFormat
 from recattn.cli.serving import open_all, open_slate
 from recattn.cli.settings import Columns
 from recattn.config import Stage
 from recattn.errors import ConfigError
-from recattn.jobs.job import BadFiles, Grouping
+from recattn.jobs.job import NO_LIMIT, BadFiles, Grouping
+from recattn.jobs.limits import FailIf
 from recattn.schema.columns import REASON
 from recattn.schema.times import Unit
 
@@ -38,6 +41,9 @@ def run(
     shard: str | None = None,
     grouping: Grouping = "auto",
     bad_files: BadFiles = "stop",
+    fail_if: FailIf = NO_LIMIT,
+    log_format: LogFormat = "text",
+    tracking: JobTracking = OFF,
 ) -> None:
     """Score candidates: the rows of the slate, in order, with `score`, and `reason` where there is something to say.
 
@@ -67,16 +73,20 @@ def run(
         shard: For a folder: `i/n`, one of n shares of the work; `recattn publish` puts them together.
         grouping: For a folder: whether the rows of a request are brought together first, where they lie far apart.
         bad_files: For a folder: what to do with files of the slate that cannot be read.
+        fail_if: For a folder: limits; where one is passed nothing is published, and the status is 1.
+        log_format: For a folder: `json` writes all news as JSON, one object a line.
+        tracking: For a folder: a run in MLflow.
     """
     if is_job(out, shard):
         given = {"history": history, "out": out, "slate": slate, "user_features": users, "as_of": as_of}
         shape = {"stage": stage, "columns": columns, "unit": unit, "device": device, "threads": threads}
         batch = {"memory_budget": memory_budget, "rows_a_part": rows_a_part, "grouping": grouping, "shard": shard}
         rest = {"explain": explain, "bad_files": bad_files, "overwrite": overwrite}
-        run_batch(model, tracking_uri, **given, **shape, **batch, **rest)
+        run_batch(model, tracking_uri, log_format, tracking, **given, **shape, **batch, **rest, fail_if=fail_if)
         return
     if explain:
         raise ConfigError("explain is for results in a folder. Pass --out FOLDER, or see recattn explain.")
+    check_no_job(fail_if, log_format, tracking)
     place = check_file(out, overwrite=overwrite)
     recommender, past = open_all(model, history, columns, unit, tracking_uri=tracking_uri, device=device)
     frame = open_slate(slate, recommender, columns, unit)

@@ -132,6 +132,7 @@ class JobResult:
         reasons: Rows (requests, for the catalog) of each reason.
         seconds: What this start took.
         facts: Shares and distances of the whole.
+        digest: sha256 of what the result is of: settings, inputs, moment, plan.
         finished_before: Whether there was nothing left to do.
     """
 
@@ -142,6 +143,7 @@ class JobResult:
     reasons: dict[str, int]
     seconds: float
     facts: Facts
+    digest: str
     finished_before: bool = False
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from recattn.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from recattn.dataset.profile import Profile
+    from recattn.jobs.facts import Facts
 
 SHARES = {
     "unknown_items": "of the slate's rows have an item the model does not know",
@@ -60,19 +60,34 @@ class FailIf:
             if getattr(self, name) is not None and reason is not None:
                 raise ConfigError(f"fail_if.{name} {reason}. Leave it out.")
 
-    def check(self, facts: Mapping[str, Any], where: str) -> None:
-        """DataError that names every limit that is passed, with what was seen: `facts` by the names of `Facts`."""
-        passed = []
-        for name, limit in asdict(self).items():
-            seen = facts.get(name)
-            if limit is None or seen is None or seen <= limit:
-                continue
-            if name in SHARES:
-                passed.append(f"{seen:.2%} {SHARES[name]} (fail_if.{name}: {limit:.2%})")
-            else:
-                passed.append(f"{seen:.3f} {DISTANCES[name]} (fail_if.{name}: {limit:g})")
+    def check_history(self, unknown: float, where: str) -> None:
+        """LimitPassed where the history passes its limit, which is known before the start."""
+        if self.unknown_history is not None and unknown > self.unknown_history:
+            raise LimitPassed(f"{where} is not begun: {_told('unknown_history', unknown, self.unknown_history)}.")
+
+    def check(self, facts: Facts, where: str) -> None:
+        """LimitPassed that names every limit that is passed, with what was seen."""
+        pairs = {name: (getattr(facts, name), limit) for name, limit in asdict(self).items() if limit is not None}
+        passed = [
+            _told(name, seen, limit) for name, (seen, limit) in pairs.items() if seen is not None and seen > limit
+        ]
         if passed:
-            raise DataError(
+            raise LimitPassed(
                 f"{where} is not published: {'; '.join(passed)}. Look at the inputs; the parts are kept, and the same "
-                "job with other limits goes on from them."
+                "job with other limits goes on from them.",
+                facts,
             )
+
+
+class LimitPassed(DataError):
+    """A job has met more of something than it may."""
+
+    def __init__(self, message: str, facts: Facts | None = None) -> None:
+        super().__init__(message)
+        self.facts = facts
+
+
+def _told(name: str, seen: float, limit: float) -> str:
+    if name in SHARES:
+        return f"{seen:.2%} {SHARES[name]} (fail_if.{name}: {limit:.2%})"
+    return f"{seen:.3f} {DISTANCES[name]} (fail_if.{name}: {limit:g})"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ from pyarrow import parquet
 
 from recattn.dataset.profile import Profile
 from recattn.errors import ArtifactError, DataError
-from recattn.jobs import faults
+from recattn.jobs import events, faults
 from recattn.jobs.engine import WATCHED
 from recattn.jobs.facts import facts_of_part
 from recattn.jobs.grouping import Grouped
@@ -38,6 +39,7 @@ def make_parts(plan: Plan, writer: Writer, progress: Progress, work_folder: Path
     total = sum(stop - start for start, stop in share)
     writer.progress, writer.total = progress, total
     writer.done = total - sum(stop - start for start, stop in todo)
+    writer.begin = time.perf_counter(), writer.done
     progress(writer.done, total)
     if not todo:
         return
@@ -121,6 +123,7 @@ class Writer:
         self.storage, self.manifest, self.missing = storage, manifest, missing
         self.progress: Progress = lambda done, total: None
         self.done = self.total = 0
+        self.begin = time.perf_counter(), 0  # when, and what was done then
         plan = manifest.identity["plan"]
         self.size, self.rows = plan["rows_a_part"], plan["rows"]
 
@@ -141,6 +144,17 @@ class Writer:
         self.manifest = manifest
         faults.reach("after_manifest", number)
         self.done += stop - start
+        since, before = self.begin
+        events.tell(
+            "part",
+            f"{path} is whole",
+            part=number,
+            rows=len(table),
+            bytes=len(data),
+            done=self.done,
+            total=self.total,
+            **events.pace(self.done, before, self.total, time.perf_counter() - since),
+        )
         self.progress(self.done, self.total)
 
 

@@ -125,7 +125,8 @@ def _about(engine: Engine) -> dict[str, Any]:
     own_score, given = engine.stage == model.blueprint.config.score, len(store) + store.dropped
     unknown = store.dropped / given if given else None
     job.fail_if.check_possible(model.profile, slate=job.slate is not None, own_score=own_score)
-    job.fail_if.check({"unknown_history": unknown}, shown(job.out))
+    if unknown is not None:
+        job.fail_if.check_history(unknown, shown(job.out))
     return {
         "slate": job.slate is not None,
         "own_score": own_score,

@@ -9,11 +9,11 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from recattn.dataset.frames import NO_HISTORY, UNKNOWN_ITEM
 from recattn.errors import ArtifactError, ConfigError, DataError, listed
-from recattn.jobs import faults
+from recattn.jobs import events, faults
 from recattn.jobs.facts import facts_of
 from recattn.jobs.job import FILES, JobResult, ScoreJob
 from recattn.jobs.lock import NAME as LOCK
@@ -75,13 +75,24 @@ def run_job(job: ScoreJob, *, progress: Progress | None = None) -> JobResult:
             log.info("%s of %s parts are whole; going on", f"{kept:,}", f"{len(wanted):,}")
         own.delete(SUCCESS)
         manifest.save(own)
+        events.tell(
+            "start",
+            f"{shown(job.out)} begins, or goes on",
+            out=shown(job.out),
+            rows=plan.total,
+            parts=len(wanted),
+            kept=kept,
+            shard=job.shard,
+            **plan.manifest.identity["moment"],
+            **plan.manifest.made_by[0],
+        )
         there = {part.number for part in manifest.parts}
         writer = Writer(own, manifest, [number for number in wanted if number not in there])
         work_folder = None if own.local is None else own.local / WORK
         with _unchanged(plan, before, own):
             make_parts(plan, writer, progress or (lambda done, total: None), work_folder)
         manifest = writer.manifest
-        job.fail_if.check(vars(facts_of(manifest)), shown(job.out))
+        job.fail_if.check(facts_of(manifest), shown(job.out))
         _tell(manifest, plan)
         facts = {"host": socket.gethostname(), "seconds": round(time.perf_counter() - since, 3), "kept_parts": kept}
         own.replace(RUN, json.dumps(facts).encode())
@@ -192,13 +203,16 @@ def _tell(manifest: Manifest, plan: Plan) -> None:
 
 
 def _result(job: ScoreJob, manifest: Manifest, kept: int, since: float, *, finished_before: bool = False) -> JobResult:
-    return JobResult(
+    result = JobResult(
         out=job.out,
         rows=manifest.rows,
         parts=len(manifest.parts),
         kept=kept,
         reasons=manifest.reasons,
-        facts=facts_of(manifest),
         seconds=time.perf_counter() - since,
+        facts=facts_of(manifest),
+        digest=manifest.digest,
         finished_before=finished_before,
     )
+    events.tell("finished", f"{shown(job.out)} is finished", **asdict(result) | {"out": shown(job.out)})
+    return result

@@ -6,9 +6,11 @@ import logging
 import re
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
 from recattn.errors import ArtifactError, listed
+from recattn.jobs import events
 from recattn.jobs.facts import facts_of
 from recattn.jobs.job import JobResult
 from recattn.jobs.limits import FailIf
@@ -68,12 +70,16 @@ def publish(out: str, *, fail_if: FailIf | None = None) -> JobResult:
         log.info("%s is published already", place)
     else:
         if fail_if is not None:
-            fail_if.check(vars(facts), place)
+            fail_if.check(facts, place)
         whole.delete(SUCCESS)
         manifest.save(whole)
         whole.replace(SUCCESS, b"")
     seconds = time.perf_counter() - since
-    return JobResult(out, manifest.rows, len(parts), len(parts), manifest.reasons, seconds, facts, finished)
+    result = JobResult(
+        out, manifest.rows, len(parts), len(parts), manifest.reasons, seconds, facts, manifest.digest, finished
+    )
+    events.tell("finished", f"{place} is published", **asdict(result) | {"out": place})
+    return result
 
 
 def _shards(whole: Storage, place: str) -> dict[str, Manifest]:

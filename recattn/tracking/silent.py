@@ -21,6 +21,8 @@ def _nothing(*_: object, **__: object) -> None:
 class SilentRun(Run):
     """A Run that writes nothing. Its `id` is empty, `log_model` gives None."""
 
+    away = False
+
     def __init__(self) -> None:
         self.id = self.experiment_id = self.tracking_uri = ""
         self.status, self.beating = "FINISHED", False

@@ -31,15 +31,14 @@ def score_distribution(scored: pd.DataFrame) -> Figure | None:
     parts = {name: part[np.isfinite(part)] for name, part in groups.items() if np.isfinite(part).any()}
     if not parts:
         return None
-    low, high = np.quantile(np.concatenate(list(parts.values())), [0.005, 0.995]).tolist()
-    edges = np.linspace(low, high, _BINS + 1) if low < high else np.linspace(low - 0.5, low + 0.5, _BINS + 1)
+    edges = np.histogram_bin_edges(np.concatenate(list(parts.values())), _BINS)
     figure, (axes,) = sheet()
     for (name, part), colour in zip(parts.items(), COLOURS, strict=False):
         axes.hist(part, edges, density=True, color=colour, alpha=0.35, histtype="stepfilled")
         axes.hist(part, edges, density=True, color=colour, linewidth=1.6, histtype="step", label=name)
     axes.set_yticks([])
     axes.margins(y=0.12)
-    dress(axes, "scores", across="score, the middle 99 %", legend=len(parts) > 1)
+    dress(axes, "scores", across="score", legend=len(parts) > 1)
     return figure
 
 

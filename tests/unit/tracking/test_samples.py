@@ -50,3 +50,18 @@ def test_ten_ranks_are_shown_at_most() -> None:
 
 def test_no_recommendations_no_rows() -> None:
     assert len(sample_table(LISTS.head(0), {10: "Emma"}, 3, hash_ids=True)) == 0
+
+
+def test_reasons_say_which_interaction_moved_a_score_most() -> None:
+    reasons = pd.DataFrame(
+        {
+            "row": [0, 0, 2],
+            "request_id": [7, 7, 8],
+            "item_id": [10, 10, 12],
+            "rank": [1, 2, 1],
+            "history_item_id": [11, 12, 99],
+            "change": [0.314, 0.1, -2.0],
+        }
+    )
+    table = sample_table(LISTS, {10: "Emma", 11: "Ulysses"}, 2, hash_ids=False, reasons=reasons)
+    assert table["why"].tolist() == ["Emma: Ulysses +0.31", "12: 99 -2"]

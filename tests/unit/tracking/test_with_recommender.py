@@ -12,7 +12,8 @@ import pytest
 from mlflow import MlflowClient
 
 import recattn as ra
-from recattn.tracking import Run, track
+from recattn.errors import ArtifactError
+from recattn.tracking import Run, privacy, track, unsent
 
 DAY = 86_400
 
@@ -59,6 +60,39 @@ def test_a_fit_leaves_settings_curves_datasets_and_a_figure(
     assert {entry.dataset.name for entry in ended.inputs.dataset_inputs} >= {"train", "valid"}
     paths = {artifact.path for artifact in client.list_artifacts(run.id)}
     assert {"config.json", "figures"} <= paths
+
+
+@pytest.mark.parametrize("score", ["retrieval", "attention"])
+def test_examples_have_reasons_and_show_where_the_model_looks(
+    uri: str, client: MlflowClient, log: pd.DataFrame, score: Any
+) -> None:
+    model = ra.Recommender(
+        ra.ModelConfig(dim=8, num_heads=1, num_layers=1, max_history=8, score=score),
+        ra.TrainConfig(max_epochs=1, batch_size=16, num_negatives=8, seed=1),
+    ).fit(log)
+    asked = pd.DataFrame({"user_id": ["u0", "u0", "u1"], "request_id": [4, 5, 6]})
+    asked["timestamp"] = 1_700_000_000 + np.array([3, 9, 9]) * DAY
+    lists = model.recommend(asked, history=log, k=4)
+    with track("real", tracking_uri=uri) as run:
+        run.examples(model, lists, history=log, asked=asked, titles={100: "Emma"}, requests=2)
+    mlflow.set_tracking_uri(uri)
+    table = client.load_table(run.experiment_id, "tables/sample_recommendations.json", [run.id])
+    assert table["user"].tolist() == [*privacy.hashed(pd.Series(["u0"])), privacy.hashed(pd.Series(["u0"]))[0] + " #2"]
+    slate = lists[lists["request_id"] == 4].head(1)[["user_id", "item_id"]].assign(timestamp=asked["timestamp"][0])
+    best = model.explain(slate, history=log, top=1).iloc[0]
+    named = {"100": "Emma"}
+    first, past = (named.get(str(item), str(item)) for item in (best["item_id"], best["history_item_id"]))
+    assert table["why"][0].startswith(f"{first}: {past} {best['change']:+.2g}; ")
+    assert client.list_artifacts(run.id, "figures")[0].path == "figures/attention_age.png"
+
+
+def test_the_table_of_examples_can_be_left_out(
+    uri: str, client: MlflowClient, log: pd.DataFrame, fitted: ra.Recommender
+) -> None:
+    lists = fitted.recommend(["u0"], history=log, k=3)
+    with track("real", tracking_uri=uri) as run:
+        run.examples(fitted, lists, history=log, table=False)
+    assert [file.path for file in client.list_artifacts(run.id)] == ["figures"]
 
 
 def test_a_broken_fit_fails_its_run_and_goes_on_under_the_same_id(
@@ -121,3 +155,29 @@ def test_the_loaded_model_scores_as_the_fitted_one(
     folder = Path(mlflow.artifacts.download_artifacts(info.model_uri))
     suffixes = {path.suffix for path in folder.rglob("*") if path.is_file()}
     assert suffixes <= {"", ".json", ".yaml", ".txt", ".safetensors", ".parquet"}
+
+
+def test_a_store_that_takes_no_files_costs_no_fit_and_says_so(
+    uri: str,
+    client: MlflowClient,
+    log: pd.DataFrame,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "store").write_text("a file where a folder should be")
+    client.create_experiment("no store", artifact_location=(tmp_path / "store").as_uri())
+    with track("no store", tracking_uri=uri) as run:
+        model = recommender(1).fit(log, observers=[run])
+        with pytest.raises(ArtifactError, match=r"the model could not be logged to MLflow .* model\.save\(path\)"):
+            run.log_model(model)
+    ended = client.get_run(run.id)
+    assert ended.info.status == "FINISHED"
+    assert "train/loss" in ended.data.metrics
+    messages = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert any(message.startswith(f"MLflow did not take files config.json of run {run.id}: ") for message in messages)
+    assert f"The rest is kept in recattn-unsent/{run.id}" in messages[-1]
+    (tmp_path / "store").unlink()
+    unsent.send(Path("recattn-unsent") / run.id, uri)
+    assert "config.json" in [file.path for file in client.list_artifacts(run.id)]

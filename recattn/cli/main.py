@@ -17,6 +17,7 @@ COMMANDS = {
     "evaluate": "judge a model, or anybody's recommendations",
     "score": "score a file of candidates",
     "recommend": "list the best items for users",
+    "runs": "list the runs of MLflow, the best or the latest",
     "publish": "put the shards of a batch job together",
     "compare": "set runs beside each other: differences, whom they hold for, costs",
     "explain": "show which past interactions moved a score",

@@ -70,7 +70,7 @@ def run(
     with spoken(log_format):
         check_device(settings.get("device"))
         ScoreJob(model=model, **settings)  # its door, before a model is fetched
-        with _folder_of(model, tracking_uri) as (folder, source):
+        with folder_of(model, tracking_uri) as (folder, source):
             job = ScoreJob(model=str(folder), **settings)
             with (
                 job_tracked(tracking, job, tracking_uri, source, model) as tell_run,
@@ -133,7 +133,7 @@ class _Lines:
 
 
 @contextlib.contextmanager
-def _folder_of(model: str, tracking_uri: str | None) -> Iterator[tuple[Path, ModelSource | None]]:
+def folder_of(model: str, tracking_uri: str | None) -> Iterator[tuple[Path, ModelSource | None]]:
     """The folder of a model; one in MLflow is fetched into a folder for the time of the job, and told what it is."""
     if not model.startswith(IN_MLFLOW):
         yield Path(model), None

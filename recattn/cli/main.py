@@ -18,6 +18,7 @@ COMMANDS = {
     "score": "score a file of candidates",
     "recommend": "list the best items for users",
     "runs": "list the runs of MLflow, the best or the latest",
+    "doctor": "say what a batch job would take, and what is wrong with its inputs",
     "publish": "put the shards of a batch job together",
     "compare": "set runs beside each other: differences, whom they hold for, costs",
     "explain": "show which past interactions moved a score",

@@ -7,9 +7,11 @@ from typing import Any
 
 _HOME = {
     "Facts": "recattn.jobs.facts",
+    "Diagnosis": "recattn.jobs.doctor",
     "FailIf": "recattn.jobs.limits",
     "JobResult": "recattn.jobs.job",
     "ScoreJob": "recattn.jobs.job",
+    "examine": "recattn.jobs.doctor",
     "open_output": "recattn.jobs.output",
     "publish": "recattn.jobs.shards",
     "run_job": "recattn.jobs.run",

@@ -25,6 +25,7 @@ from recattn.inference.model import FittedModel
 from recattn.inference.predictor import Predictor
 from recattn.jobs.facts import facts_of_part
 from recattn.jobs.job import ScoreJob
+from recattn.jobs.remote import near
 from recattn.schema import check_same_kind, read_frame, read_interactions, read_requests, read_slate
 from recattn.schema.columns import ITEM, POSITION, PROBABILITY, RANK, REASON, REQUEST, SCORE, TIME, USER
 from recattn.schema.names import rename
@@ -68,7 +69,9 @@ class Engine:
             found = open_log(job.history, plan.config.time)
         else:
             columns = {ours: theirs for ours, theirs in job.columns.items() if ours != REQUEST}  # a log has none
-            found = read_interactions(job.history, columns=columns, unit=job.unit, time=plan.config.time)
+            found = read_interactions(
+                near(job.history, "history"), columns=columns, unit=job.unit, time=plan.config.time
+            )
         latest = None
         if plan.config.time == "timestamp":
             latest = (found.end or 1) - 1 if isinstance(found, HistoryStore) else int(found[TIME].max())
@@ -235,7 +238,7 @@ def _users(job: ScoreJob) -> pd.DataFrame | None:
     """The attributes of users, under our name of their ids."""
     if job.user_features is None:
         return None
-    frame, theirs = read_frame(job.user_features, "users"), job.columns.get(USER)
+    frame, theirs = read_frame(near(job.user_features, "users"), "users"), job.columns.get(USER)
     return rename(frame, {USER: theirs}, "users") if theirs is not None and theirs in frame else frame
 
 

@@ -28,7 +28,7 @@ class ScoreJob:
 
     Attributes:
         model: Model folder.
-        history: Interactions: a store of `recattn prepare`, or Parquet or CSV.
+        history: Interactions: a store of `recattn prepare`, or Parquet or CSV (path or URI).
         out: The folder for the result: a path, or a URI such as s3://bucket/scores.
         slate: Candidates: a Parquet or CSV file, or a folder of them (path or URI). Without it, the catalog.
         k: Items a request, for the catalog.
@@ -36,7 +36,7 @@ class ScoreJob:
         candidates: File with the item_id of the only items to choose from, for the catalog.
         exclude_seen: Whether items of the visible history are left out, for the catalog.
         fallback: File with an item_id column: what requests without history are given, in this order.
-        user_features: File with the attributes of users, for models that use them.
+        user_features: File with the attributes of users (path or URI), for models that use them.
         as_of: The moment of rows that name none, a date or seconds; just after the end of the history by default.
         stage: A cheaper score than the model's own.
         explain: Interactions to add to each scored row, those whose masking changes its score most; 0: none.

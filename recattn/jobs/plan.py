@@ -83,13 +83,8 @@ def make_plan(job: ScoreJob) -> Plan:
         _tell_columns(rows, engine)
     if job.user_features is not None:
         inputs["user_features"] = file_digests(job.user_features)
-    if job.candidates is not None:
-        ids, inputs["candidates"] = one_column(job.candidates, "candidates", ITEM, job.columns)
-        table = engine.model.blueprint.table
-        engine = replace(engine, candidates=candidate_codes(ids.to_pandas().tolist(), table))
-    if job.fallback is not None:
-        ids, inputs["fallback"] = one_column(job.fallback, "fallback", ITEM, job.columns)
-        engine = replace(engine, fallback=_fallback(ids, engine))
+    engine, digests = with_choices(engine)
+    inputs |= digests
     total, size = len(engine.store.users) if rows is None else len(rows), job.part_rows()
     cut = stretches(total, size)
     grouped = job.slate is not None and job.grouping == "requests"
@@ -110,11 +105,23 @@ def make_plan(job: ScoreJob) -> Plan:
             "skipped": skipped,
         },
     }
-    manifest = Manifest(identity, (_made_by(engine),), shard=job.shard, about=_about(engine))
+    manifest = Manifest(identity, (_made_by(engine),), shard=job.shard, about=about(engine))
     return Plan(engine, rows, total, size, grouped, manifest)
 
 
-def _about(engine: Engine) -> dict[str, Any]:
+def with_choices(engine: Engine) -> tuple[Engine, dict[str, Any]]:
+    """The engine with the items it may choose from and falls back to, and the digests of their files."""
+    job, table, digests = engine.job, engine.model.blueprint.table, dict[str, Any]()
+    if job.candidates is not None:
+        ids, digests["candidates"] = one_column(job.candidates, "candidates", ITEM, job.columns)
+        engine = replace(engine, candidates=candidate_codes(ids.to_pandas().tolist(), table))
+    if job.fallback is not None:
+        ids, digests["fallback"] = one_column(job.fallback, "fallback", ITEM, job.columns)
+        engine = replace(engine, fallback=_fallback(ids, engine))
+    return engine, digests
+
+
+def about(engine: Engine) -> dict[str, Any]:
     """What facts are compared with.
 
     Raises:

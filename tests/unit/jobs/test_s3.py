@@ -145,3 +145,18 @@ def test_a_wrong_uri_is_told_without_its_keys() -> None:
         with pytest.raises(ConfigError, match="no place that pyarrow or fsspec can reach") as told:
             Storage.at(uri)
         assert "hidden" not in "".join(traceback.format_exception(told.value))
+
+
+def test_the_log_and_the_users_may_lie_in_the_bucket_too_and_a_store_may_not(files, tmp_path: Path, at: At) -> None:
+    storage = Storage.at(at("inputs"))
+    storage.put("log.parquet", (files.folder / "log.parquet").read_bytes())
+    storage.put("store/store.json", b"{}")
+    log = at("inputs").replace("inputs?", "inputs/log.parquet?")
+    run_job(files.job(tmp_path / "near"))
+    run_job(files.job(tmp_path / "far", history=log))
+    near, far = (open_output(str(tmp_path / name)).to_table() for name in ("near", "far"))
+    assert near == far
+    with pytest.raises(ConfigError, match="is a history store, which must lie on a disk"):
+        run_job(files.job(tmp_path / "no", history=at("inputs").replace("inputs?", "inputs/store?")))
+    with pytest.raises(DataError, match="no file or folder 's3://bucket/nothing'"):
+        run_job(files.job(tmp_path / "no", history=at("nothing")))

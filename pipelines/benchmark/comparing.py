@@ -14,13 +14,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
+from scipy.stats import geom, norm
 
 from pipelines.command import command
 from recattn.comparison.resampling import Spread, Users
 from recattn.evaluation.significance import two_sided
 
 LEVEL, RESAMPLES = 0.05, 400
+STEP = 0.25  # chance of a hit to stand at a place when it does not stand before
 MANY = 200_000  # users whose differences say what theory expects
 
 
@@ -43,7 +44,7 @@ class World:
         ease = rng.beta(2 * self.hit, 2 * (1 - self.hit), users)[of]
         luck, alike = rng.random((2, len(of))), rng.random(len(of)) < self.alike
         luck[1, alike] = luck[0, alike]
-        ranks = np.minimum(rng.geometric(0.25, (2, len(of))), 10)
+        ranks = np.minimum(rng.geometric(STEP, (2, len(of))), 10)
         ranks[1, alike] = ranks[0, alike]
         worth = 1 / np.log2(ranks + 1)
         # More hits of the part that is not alike, so many that the whole gains `gain`.
@@ -117,11 +118,13 @@ def _p_values(differences: np.ndarray, users: Users, seed: int) -> tuple[float, 
 
 
 def _theory(world: World, gain: float, rng: np.random.Generator) -> tuple[float, float]:
-    """The mean difference, and its standard deviation a user, in a world with very many."""
+    """The mean difference, by calculation, and its standard deviation a user, in a world with very many."""
     differences, users = world.draw(MANY, gain, rng)
     sums = users.sums(differences)[None]
-    spread = Spread.of(sums, np.zeros_like(sums), users.counts)
-    return spread.difference, spread.deviation * np.sqrt(MANY)
+    deviation = Spread.of(sums, np.zeros_like(sums), users.counts).deviation * np.sqrt(MANY)
+    places = np.arange(1, 10)
+    chances = np.append(geom.pmf(places, STEP), geom.sf(9, STEP))
+    return gain * world.hit * float(chances @ (1 / np.log2(np.arange(2, 12)))), deviation
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -18,6 +18,8 @@ from recattn.cli.settings import Columns
 from recattn.comparison import ComparisonResult, Contender, compare
 from recattn.errors import ConfigError
 from recattn.evaluation import Coverage, Report, evaluate
+from recattn.schema import check_same_kind
+from recattn.schema.columns import REQUEST, USER
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -160,6 +162,8 @@ def _judged(name: str, path: str, truth: str, columns: Columns, beside: Report) 
     from recattn.tracking.contenders import contender_of_lists
 
     lists, held = read_table(path, name, columns), read_table(truth, "truth", columns)
+    if beside.policy["key"] == REQUEST and REQUEST not in lists:
+        lists = _with_requests(lists, held, name)
     known = [found.groups() for found in (re.fullmatch(r"(\w+)_at_(\d+)", one) for one in beside.summary) if found]
     chosen = [one for stem, k in known if stem in JUDGED for one in metrics([stem], [int(k)])]
     size = beside.policy.get("catalog_size")
@@ -175,13 +179,25 @@ def _judged(name: str, path: str, truth: str, columns: Columns, beside: Report) 
     return contender_of_lists(name, report, lists, beside)
 
 
+def _with_requests(lists: pd.DataFrame, truth: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Lists by user with the request of each, where the truth has one request a user; others as they are."""
+    if USER not in lists or not {USER, REQUEST} <= set(truth.columns):
+        return lists
+    check_same_kind(lists[USER], name, truth[USER], "truth", USER)
+    pairs = truth[[REQUEST, USER]].drop_duplicates()
+    return lists if pairs[USER].duplicated().any() else lists.merge(pairs, on=USER)
+
+
 def _tell(result: ComparisonResult) -> None:
     about = result.contenders.iloc[0]
     headline(
         f"{title(result.metric)} against {result.reference}: {about['requests']:,} requests, {about['users']:,} users"
     )
     table = result.values.rename(columns={name: title(str(name)) for name in result.values if name != "contender"})
-    show_table(table, best=tuple(table.columns[1:]))
+    measured = tuple(table.columns[1:])
+    if (result.contenders["seeds"] > 1).any():
+        table.insert(1, "seeds", result.contenders["seeds"])
+    show_table(table, best=measured)
     say()
     rows = result.headline
     shown = {
@@ -196,14 +212,14 @@ def _tell(result: ComparisonResult) -> None:
     }
     show_table(pd.DataFrame(shown))
     _tell_segments(result)
-    for frame, what in (
-        (result.pairs, "overlap of lists"),
-        (result.params, "settings that differ"),
-        (result.cost, "cost"),
+    for what, frame in (
+        ("overlap of lists", _overlaps(result.pairs) if len(result.pairs) else result.pairs),
+        ("settings that differ", result.params),
+        ("cost", result.cost.map(lambda value: f"{value:,.6g}" if isinstance(value, float) else value)),
     ):
         if len(frame):
             headline(what)
-            show_table(_overlaps(frame) if what == "overlap of lists" else frame)
+            show_table(frame)
     for note in result.notes:
         log.warning("%s", note)
 

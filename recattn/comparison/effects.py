@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from recattn.comparison.contender import Contender
-from recattn.comparison.resampling import Spread, Users, seed_draws, stretched
+from recattn.comparison.resampling import Spread, Users, drawable, seed_draws
 from recattn.evaluation import holm
 from recattn.evaluation.significance import groups_of
 
@@ -51,8 +51,9 @@ def metric_effects(
     """One row a contender and metric; the first of `metrics` is the headline, whose p-values are Holm's.
 
     Users are drawn with all their requests, the same for all contenders and metrics; of a contender with several seeds
-    its seeds are drawn, too, as in `recattn.evaluation.seeded_bootstrap`. `detectable` is the difference that such data
-    would show with a probability of 80 %.
+    its seeds are drawn, too. (`recattn.evaluation.seeded_bootstrap` does so as well, with wider intervals: it counts
+    twice what seed and user do together.) `detectable` is the difference that such data would show with a probability
+    of 80 %.
     """
     from scipy.stats import norm
 
@@ -60,7 +61,9 @@ def metric_effects(
     n = max(RESAMPLES, A_TEST * len(others)) if n_resamples is None else n_resamples
     sample, seeds = Sample.of(reference), seed_draws([len(one.reports) for one in contenders], n, seed)
     sums = {(one.name, metric): sample.sums(one, metric) for one in contenders for metric in metrics}
-    means = sample.users.resampled(np.concatenate([stretched(one) for one in sums.values()]).T, n, seed)
+    means = sample.users.resampled(
+        np.concatenate([drawable(one, sample.users.counts) for one in sums.values()]).T, n, seed
+    )
     ends = np.cumsum([len(one) for one in sums.values()])[:-1]
     by_seed = dict(zip(sums, np.split(means, ends, axis=1), strict=True))
     weights = dict(zip((one.name for one in contenders), seeds, strict=True))

@@ -61,7 +61,7 @@ class Spread:
     """Variance of a difference of means by its sources, each with its degrees of freedom.
 
     Users differ: the linearised variance of a ratio of sums (Cochran 1977, Sampling techniques, section 6.3) with the
-    users that differ at all, less one, as degrees of freedom. Seeds: the variance of each side's mean over its fits.
+    users that differ at all, less one, as degrees of freedom. Seeds: `seed_variance` of each side's mean over its fits.
     """
 
     difference: float
@@ -81,7 +81,7 @@ class Spread:
         freedom = [max(differ - 1, 1)]
         for side in (ours, theirs):
             if len(side) > 1:
-                variances.append(float(np.var(side.sum(axis=1) / total, ddof=1)) / len(side))
+                variances.append(seed_variance(side, counts) / total**2 / len(side))
                 freedom.append(len(side) - 1)
         return cls(difference, tuple(variances), tuple(freedom), differ)
 
@@ -130,12 +130,26 @@ class Spread:
         return Effect(self.difference, float(low), float(high), p_value, self.deviation, self.differ)
 
 
-def stretched(sums: np.ndarray) -> np.ndarray:
-    """Sums by seed [S, U] with what a seed adds stretched by sqrt(S / (S - 1)): S drawn seeds vary too little."""
+def seed_variance(sums: np.ndarray, counts: np.ndarray) -> float:
+    """Variance of a seed's total beyond what its users' answers vary by themselves; never below 0.
+
+    `sums` is float64 [S, U], a row a seed. What seed and user do together is in the variance between users already, and
+    is taken off here, as in an analysis of variance with users and seeds crossed (Searle et al. 1992, chapter 4).
+    """
     if len(sums) == 1:
-        return sums
-    centre = sums.mean(axis=0)
-    return np.asarray(centre + np.sqrt(len(sums) / (len(sums) - 1)) * (sums - centre))
+        return 0.0
+    totals = sums.sum(axis=1)
+    shifts = (totals - totals.mean()) / counts.sum()
+    residuals = sums - sums.mean(axis=0) - shifts[:, None] * counts
+    together = float((residuals**2).sum()) / (len(sums) - 1)
+    return max(0.0, float(np.var(totals, ddof=1)) - together)
+
+
+def drawable(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Sums by seed [S, U], scaled about their centre so that drawn seeds vary by `seed_variance`."""
+    centre, spread = sums.mean(axis=0), float(np.var(sums.sum(axis=1)))
+    scale = np.sqrt(seed_variance(sums, counts) / spread) if spread > 0 else 0.0
+    return np.asarray(centre + scale * (sums - centre))
 
 
 def seed_draws(sizes: Sequence[int], n: int, seed: int) -> list[np.ndarray]:

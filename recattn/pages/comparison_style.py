@@ -51,7 +51,7 @@ a { color: rgb(var(--up)); text-underline-offset: .15em; } :focus-visible { outl
 .scale { position: relative; height: 1.3rem; color: var(--soft); font-size: .8em; }
 .scale span { position: absolute; transform: translateX(-50%); white-space: nowrap; }
 .scale span:first-child { transform: none; } .scale span:last-child { transform: translateX(-100%); }
-.panels { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 21rem), 1fr)); gap: 1rem 1.4rem;
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 21rem), 1fr)); gap: 1rem 1.4rem;
   align-items: start; }
 .panel { border: 1px solid var(--line); border-radius: 8px; padding: .7rem .9rem .6rem; min-width: 0; }
 .panel h3 { margin: 0 0 .4rem; overflow: hidden; text-overflow: ellipsis; }

@@ -106,7 +106,7 @@ def policy(result: ComparisonResult) -> str:
         for row in result.policy.to_dict("records")
     ]
     members = [
-        [escape(str(row["contender"])), cell(str(row["seeds"])), cell(f"<code>{escape(row['members'])}</code>", "text")]
+        [escape(str(row["contender"])), cell(str(row["seeds"])), cell(f"<code>{escape(row['members'])}</code>")]
         for row in result.contenders.to_dict("records")
     ]
     about = table(["contender", "seeds", "runs"], members) if result.contenders["members"].any() else ""

@@ -107,7 +107,7 @@ def test_the_comparison_is_kept_in_mlflow(shelf: str) -> None:
 def test_lists_of_another_library_are_judged_as_the_runs_were(
     shelf: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    lists(0.8, 1).to_parquet(tmp_path / "theirs.parquet")
+    lists(0.8, 1).drop(columns="request_id").to_parquet(tmp_path / "theirs.parquet")
     truth().to_parquet(tmp_path / "truth.parquet")
     asked = ["compare", "strong", "--frames", f"theirs={tmp_path}/theirs.parquet", "--tracking_uri", shelf]
     assert main([*asked, "--truth", f"{tmp_path}/truth.parquet", "--out.json", f"{tmp_path}/c.json"]) == OK

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from recattn.comparison.resampling import Spread, Users, seed_draws, stretched
+from recattn.comparison.resampling import Spread, Users, drawable, seed_draws, seed_variance
 
 RESAMPLES = 400
 
@@ -66,11 +66,36 @@ def test_few_users_of_one_sign_prove_nothing() -> None:
 
 
 def test_seeds_are_drawn_with_the_variance_they_have() -> None:
-    sums = np.array([[1.0, 2.0], [3.0, 4.0], [8.0, 9.0]])
+    sums, counts = np.array([[1.0, 2.0], [3.0, 4.0], [8.0, 9.0]]), np.ones(2)
     weights = seed_draws([3], 20_000, 0)[0]
-    means = (weights * stretched(sums).mean(axis=1)).sum(axis=1)
+    means = (weights * drawable(sums, counts).mean(axis=1)).sum(axis=1)
     assert weights.sum(axis=1) == pytest.approx(1)
     assert np.var(means) == pytest.approx(np.var(sums.mean(axis=1), ddof=1) / 3, rel=0.03)
+
+
+def test_the_variance_of_seeds_is_told_from_that_of_their_users() -> None:
+    rng, counts = np.random.default_rng(0), np.ones(400)
+    users, noise = rng.normal(0, 1, 400), rng.normal(0, 1, (600, 400))
+    assert seed_variance(users + noise, counts) / 400**2 == pytest.approx(0, abs=0.0004)
+    shifts = rng.normal(0, 0.3, (600, 1))
+    assert seed_variance(users + noise + shifts, counts) / 400**2 == pytest.approx(0.09, rel=0.15)
+    assert seed_variance(noise[:1], counts) == 0
+
+
+@pytest.mark.parametrize("luck", [0.0, 0.05])
+def test_the_error_rate_of_several_seeds_is_near_nominal(luck: float) -> None:
+    """Three fits a side, with and without luck of the fit: at 5 %, 200 tests reject 10 ± 3.1."""
+    rng, users, rejected = np.random.default_rng(1), Users.of_codes(np.arange(200)), 0
+    for number in range(200):
+        ease = 0.1 + 0.3 * rng.random(200)
+        ours, theirs = (
+            (rng.random((3, 200)) < ease + rng.normal(0, luck, (3, 1))).astype(np.float64) for _ in range(2)
+        )
+        sums = np.concatenate([drawable(side, users.counts) for side in (ours, theirs)]).T
+        means, weights = users.resampled(sums, RESAMPLES, number), seed_draws([3, 3], RESAMPLES, number)
+        drawn = (means[:, :3] * weights[0] - means[:, 3:] * weights[1]).sum(axis=1)
+        rejected += Spread.of(ours, theirs, users.counts).percentile(drawn, 0.95).p_value < 0.05
+    assert 1 <= rejected <= 20
 
 
 def test_degrees_of_freedom_are_those_of_the_larger_source() -> None:

@@ -204,15 +204,18 @@ def _ended(run: Run, wait: float, *, close: bool, keep_beat: bool) -> Iterator[N
     finally:
         with _forgiven("draw the learning curve"):
             run.finish()
+        if run.away:
+            log.warning("waiting up to %.0f s for MLflow to come back; Ctrl-C ends the waiting", wait)
+        sent = False
         try:
-            run.flush(wait)
-        finally:  # a second Ctrl-C cuts the waiting short
-            end = _end(run, close=close, keep_beat=keep_beat)
+            sent = run.flush(wait)
+        finally:  # after a Ctrl-C, too
+            end = _end(run, close=close, keep_beat=keep_beat, sent=sent)
             with _forgiven("keep what MLflow did not take"):
                 _tell(run, run.close(end))
 
 
-def _end(run: Run, *, close: bool, keep_beat: bool) -> Note | None:
+def _end(run: Run, *, close: bool, keep_beat: bool, sent: bool) -> Note | None:
     """Set the status and take the heartbeat away; what is to be sent later, where MLflow is away."""
     with uri.impatient(retries=0, seconds=5):
         active = mlflow.active_run()
@@ -224,10 +227,10 @@ def _end(run: Run, *, close: bool, keep_beat: bool) -> Note | None:
             elif close:
                 MlflowClient(run.tracking_uri).set_terminated(run.id, run.status)
         except Exception as error:
-            if not run.away:
+            if sent:  # else what is kept says it
                 warnings.warn(f"The MLflow run could not end: {privacy.scrubbed(str(error))}", stacklevel=2)
             return Note("end", {"status": run.status, "milliseconds": int(time.time() * 1000)})
-        if not keep_beat and not run.away:
+        if not keep_beat and (sent or not run.away):
             with _forgiven("remove its heartbeat"):
                 MlflowClient(run.tracking_uri).delete_tag(run.id, stale.HEARTBEAT)
     return None

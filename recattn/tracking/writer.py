@@ -174,7 +174,7 @@ class Writer:
         return True
 
     def _is_away(self, error: Exception) -> None:
-        if self.away is None:
+        if self.away is None and not self._stopped:
             self.away = privacy.scrubbed(str(error), 200)
             log.warning("MLflow cannot be reached; what run %s logs is kept and sent later: %s", self.run_id, self.away)
 

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 
 from recattn.errors import ConfigError
 from recattn.observer import Observer
-from recattn.tracking import Run, track
+from recattn.tracking import Run, track, unsent
 
 KILLED = """
 import os, signal, sys
@@ -263,3 +263,36 @@ def test_an_mlflow_that_cannot_be_used_is_an_error_without_its_password(uri: str
         track(tracking_uri="nonsense://ann:hunter2@host"),
     ):
         pass
+
+
+def test_an_mlflow_that_stays_away_stops_nothing_and_the_rest_is_kept(
+    uri: str, client: MlflowClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def nobody(*_: object, **__: object) -> None:
+        raise ConnectionError("nobody answers")
+
+    monkeypatch.chdir(tmp_path)
+    with monkeypatch.context() as cut, track("session", tracking_uri=uri, wait=0.2) as run:
+        run.metrics({"train/loss": 1.0}, step=0)
+        assert run.flush()
+        cut.setattr("recattn.tracking.notes.send", nobody)
+        cut.setattr("recattn.tracking.writer.Writer._answers", lambda _: False)
+        cut.setattr("mlflow.MlflowClient.set_terminated", nobody)
+        run.metrics({"train/loss": 0.5}, step=1)
+        assert not run.flush(0.2)
+        assert run.away
+    assert status(client, run) == "RUNNING"
+    messages = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert [message.partition(" run ")[0] for message in messages] == [
+        "MLflow cannot be reached; what",
+        "waiting up to 0 s for MLflow to come back; Ctrl-C ends the waiting",
+        "MLflow did not get all of",
+    ]
+    assert messages[-1].endswith(f"send it with: recattn runs --send recattn-unsent/{run.id}")
+    assert mlflow.active_run() is None
+
+    unsent.send(tmp_path / "recattn-unsent" / run.id)
+    ended = client.get_run(run.id)
+    assert ended.info.status == "FINISHED"
+    assert "recattn.heartbeat" not in ended.data.tags
+    assert [point.value for point in client.get_metric_history(run.id, "train/loss")] == [1.0, 0.5]

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from mlflow import MlflowClient
 
 SCRIPT = """
 import json, sys
@@ -28,19 +29,25 @@ trainer = L.Trainer(
     accelerator="cpu", devices=2, strategy="ddp", max_epochs=2, logger=False,
     enable_progress_bar=False, enable_model_summary=False, num_sanity_val_steps=0,
 )
-model.fit(split.train, valid=split.valid, trainer=trainer)
+with ra.track("ddp", tracking_uri=sys.argv[1]) as run:
+    model.fit(split.train, valid=split.valid, trainer=trainer, observers=[run])
 weights = {name: value.double().sum().item() for name, value in model.scorer.state_dict().items()}
 model.scorer.memory.weights.copy_(torch.tensor(UNVALIDATED))  # those that the epochs were judged with
 asked = split.requests("valid", "successive")
 found = model.recommend(asked, history=split.history("valid"), k=10)
 report = ra.evaluate(found, split.truth("valid", "successive"), [ra.NDCG(10)], seen="drop")
 told = {"weights": weights, "curve": model.curve, "best": model.best_epoch, "ndcg": report.summary["ndcg_at_10"]}
-print("TOLD", trainer.global_rank, json.dumps(told | {"requests": len(asked)}), flush=True)
+print("TOLD", trainer.global_rank, json.dumps(told | {"requests": len(asked), "run": run.id}), flush=True)
 """
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
+def tracking_uri(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return f"sqlite:///{tmp_path_factory.mktemp('mlflow') / 'mlflow.db'}"
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory, tracking_uri: str) -> dict[int, Any]:
     """What each of two processes has after one fit."""
     folder = tmp_path_factory.mktemp("ddp")
     script = folder / "fit.py"
@@ -49,7 +56,12 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> dict[int, Any]:
     for name in ("MASTER_PORT", "LOCAL_RANK", "NODE_RANK", "WORLD_SIZE"):
         environment.pop(name, None)
     done = subprocess.run(
-        [sys.executable, str(script)], env=environment, cwd=folder, capture_output=True, text=True, timeout=240
+        [sys.executable, str(script), tracking_uri],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     lines = [line.split(" ", 2) for line in done.stdout.splitlines() if line.startswith("TOLD")]
@@ -68,3 +80,12 @@ def test_metrics_are_those_of_all_requests_whatever_each_process_had(told: dict[
     best = next(epoch for epoch in told[0]["curve"] if epoch["epoch"] == told[0]["best"])
     assert best["valid/ndcg_at_10"] == pytest.approx(told[0]["ndcg"], abs=2e-6)
     assert told[0]["curve"] == told[1]["curve"]
+
+
+def test_one_process_keeps_one_run_without_doubles(told: dict[int, Any], tracking_uri: str) -> None:
+    client = MlflowClient(tracking_uri)
+    (run,) = client.search_runs([client.get_experiment_by_name("ddp").experiment_id])
+    assert (told[0]["run"], told[1]["run"]) == (run.info.run_id, "")
+    assert run.info.status == "FINISHED"
+    assert [point.step for point in client.get_metric_history(run.info.run_id, "train/loss")] == [0, 1]
+    assert len(run.inputs.dataset_inputs) == 2

@@ -13,6 +13,7 @@ import pandas as pd
 from recattn.cli.console import NEWS, headline, hushed, log, say, show_table
 from recattn.cli.files import write_table
 from recattn.cli.judging import MODEL, Exam, title, verdict
+from recattn.cli.keeping import keep_examples
 from recattn.cli.kinds import features, metrics
 from recattn.cli.progress import EpochLines
 from recattn.cli.settings import Tracking
@@ -139,11 +140,11 @@ def _train(
         model.fit(exam.split.train, items=world.items, valid=exam.split.valid, observers=observers)
         best = exam.ask(model)
         report = exam.judge(best)
-        kept.log(report)
+        kept.log(report, recommendations=best)
         for other, theirs in others.items():
             kept.log(theirs, prefix=f"test_{other}")
         kept.metrics({"test/way_to_oracle": _way(report, others)}, step=0)
-        kept.sample_recommendations(best, world.items.set_index("item_id")["title"])
+        keep_examples(kept, model, exam, best, world.items, None, table=True)
         with hushed():
             kept.log_model(model)
     return model, report

@@ -52,8 +52,16 @@ class Exam:
             "time": self.split.time,
         }
         seen: Literal["keep", "drop"] = "drop" if self.exclude_seen else "keep"
-        truth = self.split.truth("test", self.target)
-        return evaluate(recommendations, truth, list(self.metrics), seen=seen, catalog=self.catalog, policy=policy)
+        truth, segments = self.split.truth("test", self.target), self.split.segments("test", self.target)
+        return evaluate(
+            recommendations,
+            truth,
+            list(self.metrics),
+            seen=seen,
+            catalog=self.catalog,
+            policy=policy,
+            segments=segments,
+        )
 
 
 def table_of(reports: Mapping[str, Report]) -> pd.DataFrame:

@@ -46,6 +46,7 @@ class ObservedRun:
         self._params: dict[str, str] = dict(run.data.params)
         self._curves: dict[str, dict[int, float]] = {n: {} for n in run.data.metrics if n.startswith(_CURVES)}
         self._reported: list[list[Any]] = []
+        self._rules: Mapping[str, object] = {}  # of the first evaluation
         self._skipped: dict[str, str] = {}
 
     @property

@@ -34,6 +34,8 @@ class Run(ObservedRun):
     ) -> None:
         """An evaluation: its summary as metrics `test/ndcg_at_10`, its policy as tags `recattn.test.k`.
 
+        A later evaluation of the run, such as a baseline's, has tags for the rules that differ from the first's.
+
         Kept as files: `test/policy.json`; `test/per_request.parquet`; with `recommendations` the lists as judged, up to
         the longest k, as `test/recommendations.parquet`. Ids of users and requests are hashed (`privacy.hashed`) unless
         `hash_ids=False`. The evaluation `test` also gives tables and figures (`reports.files`), where its report has
@@ -41,7 +43,9 @@ class Run(ObservedRun):
         """
         summary = {f"{prefix}/{name}": value for name, value in report.summary.items()}
         self._reported += self._record(summary, step=0)
-        self.tags({f"recattn.{prefix}.{name}": _short(name, value) for name, value in report.policy.items()})
+        rules = {name: value for name, value in report.policy.items() if self._rules.get(name) != value}
+        self.tags({f"recattn.{prefix}.{name}": _short(name, value) for name, value in rules.items()})
+        self._rules = self._rules or report.policy
         for path, value in reports.files(report, prefix, recommendations, hash_ids):
             self.artifact(path, value)
 

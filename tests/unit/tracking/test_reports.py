@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import mlflow
@@ -69,6 +70,7 @@ def test_an_evaluation_leaves_the_same_paths_in_every_run(uri: str, client: Mlfl
     with track("reports", tracking_uri=uri) as run:
         run.log(report, recommendations=LISTS)
         run.log(report, "test_other")
+        run.log(dataclasses.replace(report, policy={**report.policy, "seen": "drop"}), "test_third")
 
     def kept(path: str) -> Path:
         return Path(client.download_artifacts(run.id, path))
@@ -105,6 +107,8 @@ def test_an_evaluation_leaves_the_same_paths_in_every_run(uri: str, client: Mlfl
     tags = client.get_run(run.id).data.tags
     assert tags["recattn.test.segments"] == "history_length,target_popularity,cold,country"
     assert tags["recattn.test.truth_rows"] == "3"
+    others = {name for name in tags if name.startswith(("recattn.test_other", "recattn.test_third"))}
+    assert others == {"recattn.test_third.seen"}
 
 
 def test_a_labelled_slate_gives_a_calibration_and_no_lists(uri: str, client: MlflowClient, report: Report) -> None:

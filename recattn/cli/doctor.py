@@ -5,12 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from recattn.cli.arguments import speak_cli
 from recattn.cli.batch import folder_of
 from recattn.cli.console import say, working
 from recattn.cli.serving import check_device
 from recattn.cli.settings import Columns
 from recattn.config import Stage
 from recattn.errors import DataError
+from recattn.jobs.budget import told
 from recattn.jobs.job import NO_LIMIT
 from recattn.jobs.limits import FailIf
 from recattn.schema.times import Unit
@@ -102,7 +104,7 @@ def run(
     with folder_of(model, tracking_uri) as (folder, _), working("examining"):
         found = examine(replace(job, model=str(folder)), place=out is not None)
     for finding in found.findings:
-        say(f"{finding.level:<7}  {finding.about}: {finding.text}", style=STYLES[finding.level])
+        say(f"{finding.level:<7}  {finding.about}: {speak_cli(finding.text, run)}", style=STYLES[finding.level])
     if found.estimate is not None:
         _tell(found.estimate, "rows" if slate is not None else "requests")
     if found.errors:
@@ -116,16 +118,12 @@ def _tell(estimate: Estimate, counted: str) -> None:
             f"about {_long(estimate.seconds)} in one process ({estimate.rate:,.0f} {counted}/s, measured on "
             f"{estimate.timed:,})"
         )
-    say(f"about {estimate.memory / 1e9:.1f} GB of memory, {_size(estimate.disk)} for the result")
+    say(f"up to {told(estimate.memory)} of memory, about {told(estimate.disk)} for the result")
     if estimate.work:
-        say(f"about {_size(estimate.work)} of files beside it, to bring the rows of a request together")
+        say(f"about {told(estimate.work)} of files beside it, to bring the rows of a request together")
 
 
 def _long(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"
-
-
-def _size(amount: int) -> str:
-    return f"{amount / 1e9:.1f} GB" if amount >= 1e9 else f"{amount / 1e6:.1f} MB"

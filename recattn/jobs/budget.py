@@ -20,6 +20,11 @@ def parse_bytes(amount: str | int) -> int:
     return memory.parse_bytes(amount, UNITS)
 
 
+def told(amount: float) -> str:
+    """Bytes as text: `2.5 GB`, `340.0 MB`."""
+    return f"{amount / 10**9:.1f} GB" if amount >= 10**9 else f"{amount / 10**6:.1f} MB"
+
+
 def rows_a_part(budget: int, k: int | None) -> int:
     """Rows of a slate (`k` None) or users (with k items each) in a part that a job with this budget works on.
 

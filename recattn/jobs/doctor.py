@@ -16,6 +16,7 @@ import pyarrow as pa
 
 from recattn.errors import RecattnError, listed
 from recattn.jobs import budget
+from recattn.jobs.budget import told
 from recattn.jobs.checks import Told, history_findings, slate_findings
 from recattn.jobs.engine import WATCHED, Engine
 from recattn.jobs.job import ScoreJob
@@ -52,7 +53,7 @@ class Estimate:
         timed: Rows (requests) the rate was measured on.
         rate: Rows (requests) a second.
         seconds: Of the whole job in one process, with what opening the inputs took.
-        memory: Bytes at the peak, libraries, model and history among them.
+        memory: Bytes at the peak at most, libraries, model and history among them; less where rows are narrow.
         disk: Bytes of the result.
         work: Bytes of files beside it while rows of one request are brought together.
     """
@@ -104,8 +105,8 @@ def examine(job: ScoreJob, *, place: bool = True) -> Diagnosis:
     engine = rows = None
     with found.refused("model and history"):
         engine = Engine.open(job)
-        for told in history_findings(engine):
-            found.tell(*told)
+        for one in history_findings(engine):
+            found.tell(*one)
     if engine is not None:
         with found.refused("fail_if"):
             about(engine)
@@ -149,7 +150,7 @@ def _estimate(engine: Engine, rows: Rows | None, found: Diagnosis, opened: float
         table = _sample(rows)
         frame, requests = engine.slate(table)
         keys = request_keys(rows.names, timed=engine.store.times is not None)
-        told, apart = slate_findings(engine, frame, requests, table.select(keys), whole=len(table) == total)
+        findings, apart = slate_findings(engine, frame, requests, table.select(keys), whole=len(table) == total)
         if parts > 1 and (job.grouping == "requests" or (job.grouping == "auto" and apart)):
             used = table.select(engine.slate_columns(table.column_names))
             work = round(2 * used.nbytes / max(len(table), 1) * total)
@@ -162,7 +163,7 @@ def _estimate(engine: Engine, rows: Rows | None, found: Diagnosis, opened: float
         beside = table.nbytes / max(len(table), 1) / 2  # zstd halves most columns
     else:
         requests, _ = engine.users(0, total, None if rows is None else next(rows.tables([(0, total)])))
-        told = [] if rows is None else _users_findings(requests)
+        findings = [] if rows is None else _users_findings(requests)
         few, beside = requests.take(_spread(len(requests), TIMED)), 0.0
 
         def score() -> tuple[Any, int]:
@@ -172,7 +173,7 @@ def _estimate(engine: Engine, rows: Rows | None, found: Diagnosis, opened: float
             }
             return engine.recommend(few, types)[0], len(few)
 
-    for one in told:
+    for one in findings:
         found.tell(*one)
     timed, rate, bytes_each = _timed(score) if len(few) else (0, 0.0, 0.0)
     alive = budget.ALIVE * min(size, max(total, 1)) * _each(job)
@@ -233,7 +234,7 @@ def _scarce(job: ScoreJob, estimate: Estimate, found: Diagnosis, *, place: bool)
         found.tell(
             "warning",
             "memory",
-            f"about {estimate.memory / 1e9:.1f} GB are needed and {free / 1e9:.1f} GB are there. Lower memory_budget "
+            f"up to {told(estimate.memory)} are needed and {told(free)} are there. Lower memory_budget "
             f"({job.memory_budget}), or prepare the history as a store.",
         )
     disk = Storage.at(job.out).free_bytes() if place else None
@@ -242,7 +243,7 @@ def _scarce(job: ScoreJob, estimate: Estimate, found: Diagnosis, *, place: bool)
         found.tell(
             "error" if needed > disk else "warning",
             "disk",
-            f"about {needed / 1e9:.2f} GB are needed and {disk / 1e9:.2f} GB are free. Make room, or write elsewhere.",
+            f"about {told(needed)} are needed and {told(disk)} are free. Make room, or write elsewhere.",
         )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from recattn.cli.doctor import _long, _size
+from recattn.cli.doctor import _long
 
 
 @pytest.fixture
@@ -18,7 +18,7 @@ def test_a_sound_job_is_told_what_it_will_take(recattn, ask) -> None:
     assert done.status == 0, done.err
     assert "rows in 1 parts" in done.out
     assert "rows/s, measured on" in done.out
-    assert "GB of memory" in done.out
+    assert "of memory, about" in done.out
     assert not Path("scores").exists()
 
 
@@ -33,10 +33,11 @@ def test_what_keeps_a_job_from_running_sets_the_status(recattn, ask, files: Path
     assert done.status == 1
     assert "error    model and history: interactions: no file or folder 'nowhere.parquet'" in done.out
     assert "error: 1 of the findings keep the job from running." in done.err
+    named = recattn(*ask, "--columns.item_id", "movie")
+    assert (named.status, "Pass --columns" in named.out or "has no column 'movie'" in named.out) == (1, True)
     few = recattn(*ask, "--memory_budget", "100MB")
     assert (few.status, "must be at least 512 MB" in few.err) == (2, True)
 
 
 def test_amounts_are_told_in_words_of_their_size() -> None:
     assert [_long(seconds) for seconds in (5, 600, 9000)] == ["5 s", "10 min", "2.5 h"]
-    assert [_size(amount) for amount in (2_500_000, 2_500_000_000)] == ["2.5 MB", "2.5 GB"]

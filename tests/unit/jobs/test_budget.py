@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from recattn.errors import ConfigError
-from recattn.jobs.budget import MOST_ROWS, MOST_USERS, parse_bytes, rows_a_part
+from recattn.jobs.budget import MOST_ROWS, MOST_USERS, parse_bytes, rows_a_part, told
 
 
 @pytest.mark.parametrize(
@@ -26,3 +26,7 @@ def test_more_memory_gives_longer_parts_up_to_a_limit() -> None:
     assert rows_a_part(10**9, 1_000) < rows_a_part(10**9, 10)
     with pytest.raises(ConfigError, match="must be at least 512 MB"):
         rows_a_part(10**8, None)
+
+
+def test_amounts_are_told_in_the_unit_of_their_size() -> None:
+    assert [told(amount) for amount in (2_500_000, 2_500_000_000)] == ["2.5 MB", "2.5 GB"]

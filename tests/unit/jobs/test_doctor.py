@@ -108,7 +108,7 @@ def test_scarce_memory_and_disk_are_told(files, tmp_path: Path, monkeypatch) -> 
     monkeypatch.setattr(doctor, "_memory", lambda: 10**6)
     monkeypatch.setattr(doctor.Storage, "free_bytes", lambda self: 10)
     found = examine(files.job(tmp_path / "out"))
-    assert "GB are needed and 0.0 GB are there" in texts(found, "warning")
+    assert "are needed and 1.0 MB are there" in texts(found, "warning")
     assert "Make room, or write elsewhere" in texts(found, "error")
     assert "disk" not in texts(examine(files.job(tmp_path / "out"), place=False), "error")
 

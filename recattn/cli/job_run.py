@@ -10,12 +10,10 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from recattn.dataset.profile import LENGTH_EDGES
-from recattn.jobs import open_output
 from recattn.jobs.facts import Facts
 from recattn.jobs.job import FILES, JobResult, ScoreJob
 from recattn.jobs.limits import LimitPassed
 from recattn.jobs.storage import shown
-from recattn.jobs.watch import InputChanged
 from recattn.schema.columns import ITEM, RANK, REASON, REQUEST, SCORE, USER
 
 if TYPE_CHECKING:
@@ -53,6 +51,7 @@ def job_tracked(
     if not settings.enabled:
         yield lambda result: None
         return
+    from recattn.jobs.watch import InputChanged
     from recattn.tracking.jobs import job_run
     from recattn.tracking.quiet import quiet
 
@@ -99,6 +98,8 @@ def tables(facts: Facts) -> dict[str, object]:
 
 def sample(out: str) -> pd.DataFrame:
     """The first rows of a result, without columns of its owner."""
+    from recattn.jobs import open_output
+
     found = open_output(out)
     columns = [name for name in (REQUEST, USER, ITEM, SCORE, RANK, REASON) if name in found.schema.names]
     return found.head(SAMPLE, columns=columns).to_pandas()

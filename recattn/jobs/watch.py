@@ -8,8 +8,8 @@ from typing import Any
 from recattn.dataset.manifest import SEGMENTS
 from recattn.dataset.store_files import is_store
 from recattn.errors import DataError, listed
-from recattn.inference.artifact import MANIFEST as MODEL_MANIFEST
 from recattn.jobs.job import FILES, ScoreJob
+from recattn.jobs.slate import CSV, PARQUET
 from recattn.jobs.storage import Storage
 
 
@@ -44,10 +44,12 @@ def check_unchanged(job: ScoreJob, before: Stamps, inputs: Mapping[str, Any]) ->
     for name, files in before.items():
         segments = name == "history" and is_store(job.history)
         storage, known = Storage.at(getattr(job, name)), inputs.get(name)
-        odd = [file for file, stamp in files.items() if now[name].get(file, None if not segments else stamp) != stamp]
-        odd += [file for file in now[name] if file not in files and not segments]
-        if isinstance(known, Mapping):
-            odd = [f for f in odd if f != MODEL_MANIFEST and (f not in now[name] or not _same(storage, f, known))]
+        odd = [file for file, stamp in files.items() if now[name].get(file, stamp if segments else None) != stamp]
+        if not segments:
+            odd += [file for file in now[name] if file not in files]
+        if isinstance(known, Mapping):  # by their digests; files that the job does not read may change
+            read = [file for file in odd if file in known or (name != "model" and file.lower().endswith(PARQUET + CSV))]
+            odd = [file for file in read if file not in now[name] or not _same(storage, file, known)]
         if odd:
             raise InputChanged(
                 f"{name} changed while the job ran: {listed(odd, 3)}. Nothing is published, and the parts made so far "

@@ -16,7 +16,7 @@ from mlflow.entities import LoggedModelInput
 from recattn.errors import ArtifactError, ConfigError, RecattnError
 from recattn.schema.columns import REQUEST, USER
 from recattn.tracking import privacy, uri
-from recattn.tracking.registry import ModelSource, _calm
+from recattn.tracking.registry import ModelSource, calm
 from recattn.tracking.run import Run
 from recattn.tracking.session import track
 
@@ -78,7 +78,7 @@ def job_run(
 
 
 def _begin(stack: ExitStack, tags: Mapping[str, object], how: Mapping[str, Any]) -> Run | None:
-    with _forgiven(), _calm():
+    with _forgiven(), calm():
         return stack.enter_context(track(**how, tags=tags, system_metrics=False, wait=WAIT))
     return None
 

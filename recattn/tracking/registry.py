@@ -66,7 +66,7 @@ def fetch_model(model_uri: str, *, tracking_uri: str | None = None) -> tuple[Rec
         ConfigError: The MLflow did not answer.
     """
     where = uri.choose(tracking_uri)
-    with uri.using(where), uri.impatient(), _calm():
+    with uri.using(where), uri.impatient(), calm():
         source = patiently(lambda: _source(MlflowClient(where), model_uri), where)
         return patiently(lambda: load_logged_model(source.pinned, tracking_uri=where), where), source
 
@@ -126,7 +126,7 @@ def _source(client: MlflowClient, asked: str) -> ModelSource:
 
 
 @contextmanager
-def _calm() -> Iterator[None]:
+def calm() -> Iterator[None]:
     """urllib3 and MLflow warn of every try themselves otherwise."""
     names = ("urllib3.connectionpool", "mlflow")
     levels = {name: logging.getLogger(name).level for name in names}

@@ -45,6 +45,7 @@ def test_a_file_written_again_with_the_same_bytes_is_the_same(files, slate, tmp_
             shutil.copy(file, tmp_path / "copy")
             os.utime(tmp_path / "copy", (1, 1))
             os.replace(tmp_path / "copy", file)
+        (slate / "notes.txt").write_text("nothing that is read")
 
     assert run_job(files.job(tmp_path / "out", slate=str(slate)), progress=progress).rows == 900
 

@@ -48,7 +48,7 @@ def using(uri: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def impatient(retries: int = 2, seconds: int | None = None) -> Iterator[None]:
+def impatient(retries: int = 1, seconds: int | None = None) -> Iterator[None]:
     """Few tries a call of MLflow to a server, and with `seconds` short ones, inside the block.
 
     By its own defaults a call to a server that is away takes four minutes to fail. What the user has set stays, but at

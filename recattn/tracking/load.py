@@ -6,16 +6,9 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-import mlflow
-from mlflow.exceptions import MlflowException
-from mlflow.models import Model
-
-from recattn.errors import ArtifactError
-from recattn.tracking import privacy, uri
-from recattn.tracking.flavor import LOADER
+from recattn.tracking import flavor, uri
 
 if TYPE_CHECKING:
     from recattn.recommender import Recommender
@@ -27,21 +20,13 @@ _BARS = "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"
 def load_logged_model(model_uri: str, *, tracking_uri: str | None = None) -> Recommender:
     """The Recommender at `models:/name@alias`, `models:/name/3`, `models:/m-...` or `runs:/id/model`.
 
-    The MLflow is chosen as by `track`. Raises ArtifactError where there is no such model, or one of another kind.
-    """
-    from recattn.recommender import Recommender
+    The MLflow is chosen as by `track`; nothing of the download stays.
 
-    with uri.using(uri.choose(tracking_uri)), tempfile.TemporaryDirectory() as folder:
-        try:
-            with _no_bars():
-                local = Path(mlflow.artifacts.download_artifacts(artifact_uri=model_uri, dst_path=folder))
-            flavor = Model.load(str(local)).flavors.get("python_function", {})
-        except (MlflowException, OSError) as error:
-            reason = privacy.scrubbed(str(error).strip())
-            raise ArtifactError(f"{model_uri} cannot be fetched from MLflow: {reason}") from error
-        if flavor.get("loader_module") != LOADER:
-            raise ArtifactError(f"{model_uri} is no recattn model: MLflow loads it by {flavor.get('loader_module')!r}.")
-        return Recommender.load(local / flavor["data"])
+    Raises:
+        ArtifactError: What `flavor.load_model` refuses.
+    """
+    with uri.using(uri.choose(tracking_uri)), tempfile.TemporaryDirectory() as folder, _no_bars():
+        return flavor.load_model(model_uri, dst_path=folder)
 
 
 @contextlib.contextmanager

@@ -13,7 +13,6 @@ import pandas as pd
 
 from recattn.config import Time
 from recattn.errors import DataError
-from recattn.schema import columns
 
 ITEMS, TIMES, EVENTS = "history_items", "history_times", "history_events"
 AS_OF, CANDIDATES = "as_of", "candidates"
@@ -25,26 +24,12 @@ class RequestRows:
 
     items: list[list[str]]  # n histories, from old to new
     times: list[list[int]]  # seconds UTC; the place in the history where only the order counts
-    events: list[list[Any]] | None
+    events: list[list[str | None]] | None
     candidates: list[list[str] | None]  # None: the catalog
     moments: np.ndarray  # int64 [n] seconds UTC
 
     def __len__(self) -> int:
         return len(self.items)
-
-    def log(self) -> pd.DataFrame:
-        """The interactions of users 0..n-1, led by one row a user whose item is None.
-
-        That row makes every user known, also one without any history.
-        """
-        n = len(self)
-        users = np.repeat(np.arange(n), [len(row) for row in self.items])
-        frame = pd.DataFrame({columns.USER: np.concatenate([np.arange(n), users])})
-        frame[columns.ITEM] = pd.Series([None] * n + list(chain.from_iterable(self.items)), dtype=object)
-        frame[columns.TIME] = np.array([0] * n + list(chain.from_iterable(self.times)), dtype=np.int64)
-        if self.events is not None:
-            frame[columns.EVENT] = pd.Series([None] * n + list(chain.from_iterable(self.events)), dtype=object)
-        return frame
 
 
 def read_rows(frame: pd.DataFrame, time: Time, latest: int) -> RequestRows:
@@ -53,26 +38,37 @@ def read_rows(frame: pd.DataFrame, time: Time, latest: int) -> RequestRows:
     `latest` is the moment of a request that has neither.
 
     Raises:
-        DataError: No `history_items` column, or lists of one history that differ in length.
+        DataError: No `history_items` column, a column of lists with something else in it, or lists of one history
+            that differ in length.
 
     Warns:
         UserWarning: There are no times though the model knows times.
     """
     if ITEMS not in frame:
-        raise DataError(f"model input has no column {ITEMS!r}; it has {list(frame.columns)}.")
+        raise DataError(
+            f"model input has no column {ITEMS!r}; it has {list(frame.columns)}. One row is one request: "
+            f"{ITEMS} (a list of ids, from old to new), and where known {TIMES}, {EVENTS}, {AS_OF}, {CANDIDATES}."
+        )
     items = [_texts(row or []) for row in _lists(frame, ITEMS)]
     asked = frame[AS_OF].tolist() if AS_OF in frame else [None] * len(frame)
     given = [None if pd.isna(moment) else int(moment) for moment in asked]
     times = _times(items, _lists(frame, TIMES), given, time)
-    events = None
+    events: list[list[str | None]] | None = None
     if EVENTS in frame:
         found = zip(items, _lists(frame, EVENTS), strict=True)
-        events = [[None] * len(row) if one is None else one for row, one in found]
+        events = [[_text(event) for event in ([None] * len(row) if one is None else one)] for row, one in found]
         _same_lengths(EVENTS, events, items)
     after = [max(row) + 1 if row else latest for row in times]
     moments = [end if moment is None else moment for moment, end in zip(given, after, strict=True)]
     candidates = [None if row is None else _texts(row) for row in _lists(frame, CANDIDATES)]
     return RequestRows(items, times, events, candidates, np.array(moments, dtype=np.int64))
+
+
+def flat(rows: Sequence[Sequence[Any]]) -> tuple[list[Any], np.ndarray]:
+    """The values of all rows one after another, and where each row begins and the last ends, int64 [rows + 1]."""
+    offsets = np.zeros(len(rows) + 1, np.int64)
+    np.cumsum([len(row) for row in rows], out=offsets[1:])
+    return list(chain.from_iterable(rows)), offsets
 
 
 def _times(
@@ -98,15 +94,28 @@ def _lists(frame: pd.DataFrame, name: str) -> list[list[Any] | None]:
     """A column of lists, arrays or nulls as lists; None where there is none."""
     if name not in frame:
         return [None] * len(frame)
-    kinds = (list, tuple, np.ndarray, pd.Series)
-    return [list(value) if isinstance(value, kinds) else None for value in frame[name].tolist()]
+    found: list[list[Any] | None] = []
+    for row, value in enumerate(frame[name].tolist()):
+        if isinstance(value, np.ndarray):
+            found.append(value.tolist())
+        elif isinstance(value, (list, tuple, pd.Series)):
+            found.append(list(value))
+        elif value is None or value is pd.NA or value != value:  # NaN
+            found.append(None)
+        else:
+            raise DataError(f"{name} must hold a list in every row, or nothing; row {row} has {value!r}.")
+    return found
 
 
 def _texts(values: Sequence[Any]) -> list[str]:
     return [str(value) for value in values]
 
 
-def _same_lengths(name: str, values: Sequence[list[Any]], items: Sequence[list[str]]) -> None:
+def _text(value: Any) -> str | None:
+    return None if value is None else str(value)
+
+
+def _same_lengths(name: str, values: Sequence[Sequence[Any]], items: Sequence[list[str]]) -> None:
     for row, (one, history) in enumerate(zip(values, items, strict=True)):
         if len(one) != len(history):
             raise DataError(f"row {row} has {len(history)} {ITEMS} but {len(one)} {name}; they go in pairs.")

@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
-from types import SimpleNamespace
 
 import mlflow
-import numpy as np
-import pandas as pd
 import pytest
 from mlflow import MlflowClient
-
-from recattn.dataset import HistoryStore, Vocabulary
 
 
 @pytest.fixture(scope="session")
@@ -38,53 +31,3 @@ def uri(database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 @pytest.fixture
 def client(uri: str) -> MlflowClient:
     return MlflowClient(uri)
-
-
-class FakeModel:
-    """Scores an item by its place in the catalog plus a tenth of its visible history's length."""
-
-    def __init__(self, ids: list[object], time: str = "timestamp") -> None:
-        self.items = SimpleNamespace(vocabulary=Vocabulary("item_id", ids), available_from=None)
-        self.config = SimpleNamespace(time=time, use_weights=False)
-        self.user_features: tuple[object, ...] = ()
-        self.context_features: tuple[object, ...] = ()
-        self.histories: list[pd.DataFrame] = []
-
-    def save(self, path: str | Path) -> None:
-        Path(path).mkdir()
-        ids = self.items.vocabulary.ids.tolist()
-        (Path(path) / "model.json").write_text(json.dumps({"ids": ids, "time": self.config.time}))
-
-    @classmethod
-    def load(cls, path: str | Path) -> FakeModel:
-        return cls(**json.loads((Path(path) / "model.json").read_text()))
-
-    def score(self, slate: pd.DataFrame, *, history: HistoryStore) -> pd.DataFrame:
-        assert slate["item_id"].isin(self.items.vocabulary.ids).all()
-        return slate.assign(score=self._scores(slate, history.to_frame()))
-
-    def recommend(self, requests: pd.DataFrame, *, history: HistoryStore, k: int, exclude_seen: bool) -> pd.DataFrame:
-        log = history.to_frame()
-        items = pd.DataFrame({"item_id": self.items.vocabulary.ids})
-        rows = requests.merge(items, how="cross")
-        rows["score"] = self._scores(rows, log)
-        if exclude_seen:
-            seen = set(zip(log["user_id"], log["item_id"], strict=True))
-            rows = rows[[pair not in seen for pair in zip(rows["user_id"], rows["item_id"], strict=True)]]
-        rows = rows.sort_values(["request_id", "score"], ascending=[True, False]).groupby("request_id").head(k)
-        return rows.assign(rank=rows.groupby("request_id").cumcount() + 1)
-
-    def _scores(self, rows: pd.DataFrame, history: pd.DataFrame) -> np.ndarray:
-        self.histories.append(history)
-        place = self.items.vocabulary.encode(rows["item_id"]).astype(float)
-        moments = rows["timestamp"] if "timestamp" in rows else pd.Series(np.inf, index=rows.index)
-        seen = [
-            ((history["user_id"] == user) & (history["timestamp"] < moment)).sum()
-            for user, moment in zip(rows["user_id"], moments, strict=True)
-        ]
-        return place + 0.1 * np.array(seen, dtype=float)
-
-
-@pytest.fixture
-def fake_model() -> type[FakeModel]:
-    return FakeModel

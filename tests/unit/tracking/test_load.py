@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import os
-import sys
-import types
-from typing import Any
+from pathlib import Path
 
 import mlflow
 import pytest
 from mlflow import MlflowClient
 
 from recattn.errors import ArtifactError
-from recattn.tracking import load, track
+from recattn.recommender import Recommender
+from recattn.tracking import flavor, load, track
 
 
-@pytest.fixture
-def run_id(uri: str, fake_model: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The run of a model with the items 10 and 11, registered as `shelf`, alias `best`."""
-    module = types.ModuleType("recattn.recommender")
-    module.Recommender = fake_model  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "recattn.recommender", module)
-    with track("load", tracking_uri=uri) as run:
-        run.log_model(fake_model([10, 11]), registered_model_name="shelf")
-    client = MlflowClient(uri)
+@pytest.fixture(scope="module")
+def run_id(database: str, plain: Recommender) -> str:
+    """The run of a model registered as `shelf`, alias `best`."""
+    mlflow.set_tracking_uri(None)
+    with track("load", tracking_uri=database) as run:
+        run.log_model(plain, registered_model_name="shelf")
+    client = MlflowClient(database)
     version = client.search_model_versions("name='shelf'")[0].version
     client.set_registered_model_alias("shelf", "best", version)
     return run.id
 
 
-def test_a_model_comes_back_from_the_registry_or_its_run(run_id: str, uri: str) -> None:
+def test_a_model_comes_back_from_the_registry_or_its_run(run_id: str, uri: str, plain: Recommender) -> None:
     for where in ("models:/shelf@best", f"runs:/{run_id}/model"):
         model = load.load_logged_model(where, tracking_uri=uri)
-        assert model.items.vocabulary.ids.tolist() == [10, 11]
+        assert model.items.vocabulary == plain.items.vocabulary
 
 
 def test_fetching_leaves_mlflow_and_the_environment_as_they_were(run_id: str, uri: str) -> None:
@@ -49,6 +46,11 @@ def test_a_model_that_is_not_there_is_told(run_id: str, uri: str, where: str) ->
 
 
 def test_a_model_of_another_kind_is_refused(run_id: str, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(load, "LOADER", "somebody.elses")
-    with pytest.raises(ArtifactError, match=r"is no recattn model: MLflow loads it by 'recattn\.tracking\.pyfunc'"):
+    monkeypatch.setattr(flavor, "LOADERS", ("somebody.elses",))
+    with pytest.raises(ArtifactError, match=r"is no recattn model: MLflow loads it by 'recattn\.tracking\.flavor'"):
         load.load_logged_model("models:/shelf@best", tracking_uri=uri)
+
+
+def test_a_folder_without_a_model_is_told(uri: str, tmp_path: Path) -> None:
+    with pytest.raises(ArtifactError, match="cannot be fetched from MLflow"):
+        load.load_logged_model(str(tmp_path), tracking_uri=uri)

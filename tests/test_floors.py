@@ -31,6 +31,7 @@ FLOORS: tuple[tuple[int, frozenset[str]], ...] = (
     (6, frozenset({"recommender"})),
     (7, frozenset({"candidates"})),
     (7, frozenset({"jobs", "pages", "tracking", "plugins"})),
+    (7, frozenset({"tuning"})),
     (8, frozenset({"cli"})),
 )
 ROW = {room: row for row, (_, rooms) in enumerate(FLOORS) for room in rooms}

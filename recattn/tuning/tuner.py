@@ -1,0 +1,263 @@
+"""The search as a user asks for it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from recattn.config import FeatureSpec, ModelConfig, TrainConfig, to_dict
+from recattn.dataset import HistoryStore
+from recattn.dataset.doors import open_log
+from recattn.errors import ArtifactError, ConfigError, TrainingError
+from recattn.jobs.lock import alone
+from recattn.schema import read_items, read_users
+from recattn.tuning.crew import Outcome, crew
+from recattn.tuning.result import TuneResult
+from recattn.tuning.search import Search
+from recattn.tuning.space import Space
+from recattn.tuning.study import ERROR, RUN, Spec, bury, counted, hushed, make_pruner, make_sampler, open_study, running
+from recattn.tuning.task import Task, remove
+
+if TYPE_CHECKING:
+    import optuna
+
+    from recattn.tracking import Run
+
+Data = pd.DataFrame | str | Path
+log = logging.getLogger("recattn")
+METRIC = "valid/ndcg_at_10"
+
+
+def tune(
+    train: Data | HistoryStore,
+    valid: Data | HistoryStore,
+    space: Mapping[str, Any],
+    *,
+    storage: str | Path,
+    study: str = "recattn",
+    model: ModelConfig | None = None,
+    settings: TrainConfig | None = None,
+    items: Data | None = None,
+    users: Data | None = None,
+    item_features: Sequence[FeatureSpec] = (),
+    user_features: Sequence[FeatureSpec] = (),
+    context_features: Sequence[FeatureSpec] = (),
+    trials: int = 20,
+    timeout: float | None = None,
+    workers: int = 1,
+    threads: int | None = None,
+    metric: str = METRIC,
+    sampler: Spec = "tpe",
+    pruner: Spec = "median",
+    run: Run | None = None,
+) -> TuneResult:
+    """Look for the settings that validate best. The same call with the same storage goes on where it was ended.
+
+    Args:
+        train: Interactions to learn from.
+        valid: Later interactions, by which every trial is judged.
+        space: What to vary: `{"model.dim": {"choices": [32, 64]}, "train.learning_rate": {"low": 1e-4, "high": 1e-2,
+            "log": True}}`.
+        storage: The SQLite file of the study; a folder beside it holds the logs of the workers.
+        study: Its name there.
+        model: The settings of the scorer that are not in the space.
+        settings: Those of training; everything random follows from its seed.
+        items: Attributes of items.
+        users: Attributes of users.
+        item_features: Columns of items to use.
+        user_features: Columns of users to use.
+        context_features: Columns of interactions that describe a request.
+        trials: Trials in all, those of earlier calls among them.
+        timeout: Seconds after which no new trial begins.
+        workers: Trials that run at once, each in a process of its own on this machine.
+        threads: Threads of the processor for all of them.
+        metric: What is made as high as can be: a metric of validation, at the epoch of the best NDCG@10.
+        sampler: `tpe`, `random`, or `{"kind": "tpe", "startup_trials": 10}`.
+        pruner: What ends trials early: `median`, `hyperband`, `none`, or with its settings
+            `{"kind": "median", "startup_trials": 5, "warmup_epochs": 2}`.
+        run: The run of `recattn.track` to keep the search in, each trial as a run below it.
+
+    Raises:
+        ConfigError: A space, or settings, that cannot be; a study that was begun with others, or on other data.
+        DataError: The data breaks a rule of the door, or there is too little of it.
+        ArtifactError: The storage cannot be used, or another search uses it.
+        TrainingError: The workers are gone, or no trial has ended well.
+    """
+    model, settings = model or ModelConfig(), settings or TrainConfig()
+    area = Space.read(space)
+    area.check(model, settings)
+    _check(trials, timeout, workers)
+    if importlib.util.find_spec("optuna") is None:
+        raise ConfigError("a search needs Optuna, which is not installed: pip install 'recattn[tune]'.")
+    metric = metric if metric.startswith("valid/") else f"valid/{metric}"
+    place = Path(storage)
+    folder = place.with_suffix(".work")
+    if not place.absolute().parent.is_dir():
+        raise ArtifactError(f"storage {place} cannot be written: there is no folder {place.absolute().parent}.")
+    logs = [open_log(one, model.time) for one in (train, valid)]
+    task = Task(
+        *(one.to_frame() if isinstance(one, HistoryStore) else one for one in logs),
+        None if items is None else read_items(items),
+        None if users is None else read_users(users),
+        item_features,
+        user_features,
+        context_features,
+        metric,
+        study,
+        None if run is None else run.id,
+    )
+    most = max(
+        [settings.max_epochs, *(end for one in area.dimensions if one.name == "train.max_epochs" for end in one.ends)]
+    )
+    with hushed(), alone(folder):
+        make_sampler(sampler, 0, parallel=False)
+        found = open_study(place, study, identity(task, area, model, settings), make_pruner(pruner, most))
+        _take_up(found, trials)
+        if run is not None:
+            found.set_user_attr(RUN, run.state())
+            run.params({f"space.{name}": repr(one) for name, one in area.to_dict().items()})
+            run.tags({"recattn.study": study, "recattn.metric": metric})
+        search = Search(found, area, model, settings, trials, timeout, sampler, _teller(found, run))
+        if len(counted(found)) < trials:
+            with (
+                _handed_over(task, folder),
+                crew(folder, workers, threads, None if run is None else run.tracking_uri) as lanes,
+            ):
+                search.run(lanes)
+        result = _result(found, area, model, settings, metric, place)
+    if run is not None:
+        _keep(run, result)
+    return result
+
+
+def earlier_run(storage: str | Path, study: str) -> dict[str, str] | None:
+    """What `recattn.tracking.nested.track_again` needs to go on in the MLflow run of a study; None without one."""
+    import optuna
+
+    if not Path(storage).is_file():
+        return None
+    with hushed(), contextlib.suppress(Exception):  # what is wrong with the storage, `tune` will say
+        return optuna.load_study(study_name=study, storage=f"sqlite:///{storage}").user_attrs.get(RUN)
+    return None
+
+
+def identity(task: Task, space: Space, model: ModelConfig, train: TrainConfig) -> dict[str, dict[str, Any]]:
+    """What all trials of a study have in common."""
+    from recattn.tracking.datasets import frame_digest
+
+    searched = {one.name for one in space.dimensions}
+    fixed = {f"model.{name}": value for name, value in to_dict(model).items()}
+    fixed |= {f"train.{name}": value for name, value in to_dict(train).items()}
+    frames = {name: getattr(task, name) for name in ("train", "valid", "items", "users")}
+    return {
+        "space": space.to_dict(),
+        "settings": {name: value for name, value in fixed.items() if name not in searched},
+        "features": {name: values for name, values in task.specs().items() if values},
+        "data": {name: frame_digest(frame) for name, frame in frames.items() if frame is not None},
+        "judged by": {"metric": task.metric},
+    }
+
+
+def _check(trials: int, timeout: float | None, workers: int) -> None:
+    for name, count in (("trials", trials), ("workers", workers)):
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise ConfigError(f"{name} must be a whole number of at least 1, got {count!r}.")
+    if timeout is not None and not timeout > 0:
+        raise ConfigError(f"timeout must be a number of seconds above 0, got {timeout!r}.")
+
+
+def _take_up(study: optuna.Study, trials: int) -> None:
+    """Queue again what a killed search has left running: with its lock, no other can be at it."""
+    queued = bury(study, running(study))
+    ended = len(counted(study))
+    if ended or queued:
+        again = f"; {queued} had lost their process and are tried again" if queued else ""
+        log.info("study %r has %d of %d trials already%s", study.study_name, ended, trials, again)
+
+
+@contextlib.contextmanager
+def _handed_over(task: Task, folder: Path) -> Iterator[None]:
+    task.write(folder)
+    try:
+        yield
+    finally:
+        remove(folder)
+
+
+def _teller(study: optuna.Study, run: Run | None) -> Any:
+    """Says how each trial has ended, in the log and as a curve of the search's run."""
+
+    def ended(number: int, values: Mapping[str, Any], outcome: Outcome) -> None:
+        with_values = ", ".join(f"{name}={_short(value)}" for name, value in values.items())
+        complete = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
+        best = max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
+        what = {
+            "complete": f"{outcome.value or 0:.4f} at epoch {(outcome.epoch or 0) + 1}",
+            "pruned": "pruned",
+            "failed": f"failed: {outcome.error}",
+        }[outcome.state]
+        lead = "" if best is None else f" (best {best.value:.4f}, trial {best.number})"
+        log.info("trial %d: %s%s; %s", number, what, lead, with_values)
+        if run is not None and outcome.value is not None and best is not None:
+            run.metrics({"tune/value": outcome.value, "tune/best_value": best.value}, step=number)
+
+    return ended
+
+
+def _short(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _result(
+    study: optuna.Study, space: Space, model: ModelConfig, train: TrainConfig, metric: str, storage: Path
+) -> TuneResult:
+    states = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+    ended = [trial for trial in counted(study) if trial.state.name in states]
+    rows = [
+        {
+            "trial": trial.number,
+            "state": states[trial.state.name],
+            "value": trial.value,
+            "epochs": trial.last_step,
+            "seconds": (trial.datetime_complete - trial.datetime_start).total_seconds(),
+            **{one.name: trial.params.get(one.name) for one in space.dimensions},
+            "run_id": trial.user_attrs.get("run_id"),
+            "error": trial.user_attrs.get(ERROR),
+        }
+        for trial in ended
+    ]
+    complete = [trial for trial in ended if trial.state.name == "COMPLETE"]
+    if not complete:
+        why = next((row["error"] for row in reversed(rows) if row["error"]), "they were all pruned")
+        raise TrainingError(f"none of the {len(ended)} trials of study {study.study_name!r} ended well: {why}")
+    best = max(complete, key=lambda trial: (trial.value, -trial.number))
+    values = {one.name: best.params[one.name] for one in space.dimensions}
+    tuned = space.settings(values, model, train)
+    return TuneResult(
+        *tuned, values, best.value, metric, pd.DataFrame(rows), _importances(study), study.study_name, str(storage)
+    )
+
+
+def _importances(study: optuna.Study) -> dict[str, float]:
+    import optuna
+
+    try:
+        return optuna.importance.get_param_importances(
+            study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
+        )
+    except (ValueError, RuntimeError):  # fewer than two complete trials, or all alike
+        return {}
+
+
+def _keep(run: Run, result: TuneResult) -> None:
+    best = result.best(1).iloc[0]
+    run.tags({"recattn.best_trial": int(best["trial"]), "recattn.best_run_id": best["run_id"]})
+    run.artifact("tune/best.yaml", result.config())
+    run.artifact("tables/trials.json", result.trials)
+    run.artifact("figures/search.png", result.figure())

@@ -18,7 +18,7 @@ from mlflow.models import Model, ModelSignature
 
 from recattn.errors import ArtifactError
 from recattn.tracking import golden, privacy, request_rows
-from recattn.tracking.pyfunc import RequestScorer
+from recattn.tracking.pyfunc import PyFunc
 from recattn.tracking.quiet import quiet
 from recattn.tracking.signature import signature as signature_of
 
@@ -104,7 +104,7 @@ def save_model(
     with tempfile.TemporaryDirectory() as folder, quiet("mlflow.pyfunc"):
         data = Path(folder) / _DATA
         recommender.save(data)
-        golden.save(RequestScorer(recommender), data)
+        golden.save(PyFunc(recommender), data)
         mlflow.pyfunc.save_model(
             path=str(path),
             loader_module=LOADER,
@@ -174,15 +174,15 @@ def load_model(model_uri: str, dst_path: str | None = None) -> Recommender:
     return _open(local / flavors["python_function"]["data"], with_golden=FLAVOR_NAME in flavors).model
 
 
-def _load_pyfunc(path: str) -> RequestScorer:
+def _load_pyfunc(path: str) -> PyFunc:
     """Called by MLflow with the folder `data/recommender` of a model."""
     return _open(Path(path), with_golden=True)
 
 
-def _open(folder: Path, *, with_golden: bool) -> RequestScorer:
+def _open(folder: Path, *, with_golden: bool) -> PyFunc:
     from recattn.recommender import Recommender
 
-    scorer = RequestScorer(Recommender.load(folder))
+    scorer = PyFunc(Recommender.load(folder))
     if with_golden:
         golden.check(scorer, folder)
     return scorer

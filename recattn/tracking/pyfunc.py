@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from mlflow.exceptions import MlflowException
 
 from recattn.batching.assemble import Assembler
 from recattn.dataset.history import HistoryStore
 from recattn.dataset.requests import Requests, search_sorted
 from recattn.dataset.tables import UserTable
-from recattn.errors import ConfigError
+from recattn.errors import ConfigError, RecattnError
 from recattn.inference.explain import explanations
 from recattn.inference.predictor import Predictor
 from recattn.schema import check_k
@@ -181,8 +182,19 @@ def _switch(exclude_seen: Any) -> bool:
     return bool(exclude_seen)
 
 
-def _load_pyfunc(path: str) -> RequestScorer:
+class PyFunc(RequestScorer):
+    """What MLflow calls: errors are MLflow's, whose text its server hands on; of others it hides it."""
+
+    def predict(self, model_input: pd.DataFrame, params: Mapping[str, Any] | None = None) -> pd.DataFrame:
+        """`RequestScorer.predict`."""
+        try:
+            return super().predict(model_input, params)
+        except RecattnError as error:
+            raise MlflowException.invalid_parameter_value(str(error)) from error
+
+
+def _load_pyfunc(path: str) -> PyFunc:
     """Called by MLflow for models logged before there was the flavor, with the folder `Recommender.save` wrote."""
     from recattn.recommender import Recommender
 
-    return RequestScorer(Recommender.load(path))
+    return PyFunc(Recommender.load(path))

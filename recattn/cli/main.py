@@ -18,6 +18,8 @@ COMMANDS = {
     "score": "score a file of candidates",
     "recommend": "list the best items for users",
     "runs": "list the runs of MLflow, the best or the latest",
+    "promote": "make a run's model the champion, by evidence",
+    "rollback": "give the champion's place back to the one before",
     "doctor": "say what a batch job would take, and what is wrong with its inputs",
     "publish": "put the shards of a batch job together",
     "compare": "set runs beside each other: differences, whom they hold for, costs",
@@ -30,9 +32,9 @@ OK, FAILED, MISUSED, INTERRUPTED = 0, 1, 2, 130
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; the exit status.
 
-    0: done. 1: the data, a file or the training failed. 2: wrong usage or settings. 130: interrupted. A mistake of the
-    user is one message on stderr; `--debug`, or RECATTN_DEBUG=1, shows its traceback too. Errors that are not meant for
-    users come with theirs.
+    0: done. 1: the data, a file or the training failed. 2: wrong usage or settings. 3: `promote` refused by its rules.
+    130: interrupted. A mistake of the user is one message on stderr; `--debug`, or RECATTN_DEBUG=1, shows its traceback
+    too. Errors that are not meant for users come with theirs.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     debug = DEBUG in given or os.environ.get(DEBUG_VARIABLE, "0") not in ("", "0")

@@ -1,19 +1,26 @@
 """How good recommendations are."""
 
+from recattn.evaluation.catalog_metrics import Coverage, Gini
 from recattn.evaluation.digest import ids_digest
 from recattn.evaluation.evaluate import evaluate
-from recattn.evaluation.metrics import MRR, NDCG, Coverage, HitRate, Precision, Recall
+from recattn.evaluation.list_metrics import AveragePopularity, IntraListDiversity, Novelty
+from recattn.evaluation.metrics import MAP, MRR, NDCG, HitRate, Precision, Recall
 from recattn.evaluation.report import Report
 from recattn.evaluation.seeded import seeded_bootstrap, seeded_interval
 from recattn.evaluation.significance import Comparison, Interval, holm, mean_interval, paired_bootstrap
 
 __all__ = [
+    "MAP",
     "MRR",
     "NDCG",
+    "AveragePopularity",
     "Comparison",
     "Coverage",
+    "Gini",
     "HitRate",
     "Interval",
+    "IntraListDiversity",
+    "Novelty",
     "Precision",
     "Recall",
     "Report",

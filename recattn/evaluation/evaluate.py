@@ -8,16 +8,18 @@ from typing import Literal
 import pandas as pd
 
 from recattn.errors import ConfigError, DataError, listed
+from recattn.evaluation.catalog_metrics import CatalogMetric
 from recattn.evaluation.digest import ids_digest
 from recattn.evaluation.doors import checked_truth, judged_rows, ranked_rows, request_key
+from recattn.evaluation.list_metrics import ListMetric
 from recattn.evaluation.matching import Matches, match
-from recattn.evaluation.metrics import Coverage, RequestMetric
+from recattn.evaluation.metrics import RequestMetric
 from recattn.evaluation.report import Report
 from recattn.evaluation.segments import joined
 from recattn.evaluation.truth_times import truth_times
 from recattn.schema.columns import ITEM, REQUEST, USER
 
-Metric = RequestMetric | Coverage
+Metric = RequestMetric | ListMetric | CatalogMetric
 
 
 def evaluate(
@@ -40,11 +42,11 @@ def evaluate(
         truth: `user_id` or `request_id`, `item_id`, optionally `seen` (bool) and `timestamp` (whose first and last
             are noted in `Report.policy`). Every request of the truth counts: one without recommendations is a miss.
             Duplicate rows count once.
-        metrics: Such as `[NDCG(10), Recall(20), Coverage(10)]`.
+        metrics: Such as `[NDCG(10), Recall(20), Coverage(10), Novelty(10, popularity=counts)]`.
         seen: `drop` leaves out truth rows whose `seen` is true (for models told to filter seen items) and
             requests left without truth. `keep` judges all rows.
-        catalog: Ids of the items that could be recommended; Coverage needs them or `catalog_size`. With ids,
-            only those count as covered.
+        catalog: Ids of the items that could be recommended; Coverage and Gini need them or `catalog_size`. With ids,
+            only those count.
         catalog_size: Their number.
         segments: One row a request: the key, and columns to cut the report by, such as `split.segments("test")`.
             Requests that it lacks get NA.
@@ -81,11 +83,14 @@ def evaluate(
     per_request = judged.drop_duplicates(key)[[key, *users]].reset_index(drop=True)
     summary: dict[str, float] = {}
     for metric in chosen:
-        if isinstance(metric, Coverage):
-            summary[metric.name] = _coverage(metric, matches, items, catalog_size)
+        if isinstance(metric, CatalogMetric):
+            summary[metric.name] = _of_catalog(metric, matches, items, catalog_size)
+            continue
+        if isinstance(metric, ListMetric):
+            per_request[metric.name] = metric.per_list(matches)
         else:
             per_request[metric.name] = metric.per_request(matches.hits, matches.truth_counts)
-            summary[metric.name] = float(per_request[metric.name].mean())
+        summary[metric.name] = float(per_request[metric.name].mean())
 
     rules: dict[str, str | int] = {
         "key": key,
@@ -120,7 +125,7 @@ def _check_metrics(metrics: Metric | Sequence[Metric]) -> list[Metric]:
     if not chosen:
         raise ConfigError("evaluate got no metric. Pass some, for instance metrics=[NDCG(10), Recall(20)].")
     for metric in chosen:
-        if isinstance(metric, type) or not isinstance(metric, RequestMetric | Coverage):
+        if isinstance(metric, type) or not isinstance(metric, Metric):
             raise ConfigError(f"{metric!r} is no metric. Pass objects with a k, for instance NDCG(10).")
     names = [metric.name for metric in chosen]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -142,12 +147,13 @@ def _catalog_items(
         return items
     if catalog_size is not None and catalog_size < 1:
         raise ConfigError(f"catalog_size must be at least 1, got {catalog_size!r}.")
-    if catalog_size is None and any(isinstance(metric, Coverage) for metric in metrics):
-        raise ConfigError("Coverage needs the catalog: pass catalog=item ids, or catalog_size=their number.")
+    if catalog_size is None and (needy := [m for m in metrics if isinstance(m, CatalogMetric)]):
+        needs = type(needy[0]).__name__
+        raise ConfigError(f"{needs} needs the catalog: pass catalog=item ids, or catalog_size=their number.")
     return None
 
 
-def _coverage(metric: Coverage, matches: Matches, items: pd.Index | None, catalog_size: int | None) -> float:
+def _of_catalog(metric: CatalogMetric, matches: Matches, items: pd.Index | None, catalog_size: int | None) -> float:
     if items is None:
         return metric.of_catalog(matches.items, matches.positions, int(catalog_size or 0))
     codes = items.get_indexer(matches.item_ids)

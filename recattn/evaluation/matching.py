@@ -17,10 +17,15 @@ class Matches:
 
     hits: np.ndarray  # bool [X, K] by rank, K = largest k or the longest list; False where a list ends
     truth_counts: np.ndarray  # int64 [X]
-    items: np.ndarray  # int64 [M] code of every recommendation's item, equal for equal items
+    items: np.ndarray  # int64 [M], by request and place: code of every recommendation's item, equal for equal items
     item_ids: pd.Index  # ids of those codes
     positions: np.ndarray  # int64 [M] its place in its list, from 0
     list_lengths: np.ndarray  # int64 [X]
+
+    @property
+    def requests(self) -> np.ndarray:
+        """int64 [M] the request of every recommendation."""
+        return np.repeat(np.arange(len(self.list_lengths)), self.list_lengths)
 
 
 def match(recommendations: pd.DataFrame, truth: pd.DataFrame, key: str, requests: pd.Index, k: int) -> Matches:

@@ -8,7 +8,7 @@ from typing import ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from recattn.errors import ConfigError, DataError
+from recattn.errors import ConfigError
 
 
 def recall(hits: np.ndarray, truth_counts: np.ndarray, k: int) -> np.ndarray:
@@ -50,6 +50,16 @@ def ndcg(hits: np.ndarray, truth_counts: np.ndarray, k: int) -> np.ndarray:
     return top @ discounts[: top.shape[1]] / ideal
 
 
+def average_precision(hits: np.ndarray, truth_counts: np.ndarray, k: int) -> np.ndarray:
+    """Precision at the rank of each hit among the first `k`, summed, over the best possible: min(|truth|, k) hits.
+
+    Source: Manning, Raghavan and Schütze (2008), Introduction to Information Retrieval, 8.4, cut at k.
+    """
+    top = hits[:, :k]
+    precisions = np.cumsum(top, axis=1) / np.arange(1, top.shape[1] + 1)
+    return (precisions * top).sum(axis=1) / np.minimum(truth_counts, k)
+
+
 @runtime_checkable
 class RequestMetric(Protocol):
     """A metric with one value a request; `evaluate` takes any object of this form."""
@@ -67,7 +77,9 @@ class RequestMetric(Protocol):
 
 
 @dataclasses.dataclass(frozen=True)
-class _AtK:
+class AtK:
+    """A metric of the first `k` places, with a value's face and a name that says its k."""
+
     k: int
     stem: ClassVar[str] = ""
 
@@ -81,7 +93,7 @@ class _AtK:
 
 
 @dataclasses.dataclass(frozen=True)
-class Recall(_AtK):
+class Recall(AtK):
     """Share of a request's truth among its first `k`. See `recall`."""
 
     stem: ClassVar[str] = "recall"
@@ -91,7 +103,7 @@ class Recall(_AtK):
 
 
 @dataclasses.dataclass(frozen=True)
-class HitRate(_AtK):
+class HitRate(AtK):
     """Whether any of a request's truth is among its first `k`. See `hit_rate`."""
 
     stem: ClassVar[str] = "hit_rate"
@@ -101,7 +113,7 @@ class HitRate(_AtK):
 
 
 @dataclasses.dataclass(frozen=True)
-class Precision(_AtK):
+class Precision(AtK):
     """Share of the first `k` places with an item of the truth. See `precision`."""
 
     stem: ClassVar[str] = "precision"
@@ -111,7 +123,7 @@ class Precision(_AtK):
 
 
 @dataclasses.dataclass(frozen=True)
-class MRR(_AtK):
+class MRR(AtK):
     """One over the rank of the first hit among the first `k`. See `reciprocal_rank`."""
 
     stem: ClassVar[str] = "mrr"
@@ -121,7 +133,7 @@ class MRR(_AtK):
 
 
 @dataclasses.dataclass(frozen=True)
-class NDCG(_AtK):
+class NDCG(AtK):
     """Binary normalised discounted cumulative gain at `k`. See `ndcg`."""
 
     stem: ClassVar[str] = "ndcg"
@@ -131,21 +143,10 @@ class NDCG(_AtK):
 
 
 @dataclasses.dataclass(frozen=True)
-class Coverage(_AtK):
-    """Share of the catalog that is in the first `k` of at least one request. It has no value a request."""
+class MAP(AtK):
+    """Mean over requests of the average precision at `k`. See `average_precision`."""
 
-    stem: ClassVar[str] = "coverage"
+    stem: ClassVar[str] = "map"
 
-    def of_catalog(self, items: np.ndarray, positions: np.ndarray, catalog_size: int) -> float:
-        """From `items` int [M], codes of all recommended items, and `positions` int [M], their places from 0.
-
-        Codes below 0 (not in the catalog) do not count. Raises DataError when more items than the catalog
-        holds were recommended.
-        """
-        found = len(np.unique(items[(positions < self.k) & (items >= 0)]))
-        if found > catalog_size:
-            raise DataError(
-                f"{self.name}: {found} items were recommended, more than catalog_size={catalog_size}. "
-                "Pass the size of the catalog the model ranked, or catalog=its items."
-            )
-        return found / catalog_size
+    def per_request(self, hits: np.ndarray, truth_counts: np.ndarray) -> np.ndarray:
+        return average_precision(hits, truth_counts, self.k)

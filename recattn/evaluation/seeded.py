@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
+import pandas as pd
 
 from recattn.errors import DataError
 from recattn.evaluation.report import Report
@@ -16,6 +17,7 @@ from recattn.evaluation.significance import (
     check_agree,
     check_settings,
     groups_of,
+    has_value,
     percentiles,
     two_sided,
 )
@@ -40,10 +42,13 @@ def seeded_bootstrap(
     Source: Owen (2007), The pigeonhole bootstrap: factors crossed with each other are drawn independently, which errs
     on the side of too wide intervals.
 
-    Raises DataError and ConfigError as `paired_bootstrap` does, and for a model without reports.
+    Requests without a value (NaN) in some report are left out. Raises DataError and ConfigError as `paired_bootstrap`
+    does, and for a model without reports.
     """
     check_settings(n_resamples, confidence)
-    ours, theirs = (_UserSums.of(reports, metric, first) for reports in (first, second))
+    requests = _requests(metric, first, second)
+    users = groups_of(first[0], requests)[0]
+    ours, theirs = (_UserSums.of(one, metric, requests, users, int(one is not first)) for one in (first, second))
     means = np.concatenate([ours.means(d) - theirs.means(d) for d in _draws(ours, n_resamples, seed, theirs)])
     low, high = percentiles(means, confidence)
     return Comparison(
@@ -63,7 +68,8 @@ def seeded_interval(
 ) -> Interval:
     """The mean of `metric` over the seeds of a model, users and seeds resampled as in `seeded_bootstrap`."""
     check_settings(n_resamples, confidence)
-    sums = _UserSums.of(reports, metric, reports)
+    requests = _requests(metric, reports)
+    sums = _UserSums.of(reports, metric, requests, groups_of(reports[0], requests)[0], 0)
     means = np.concatenate([sums.means(draw) for draw in _draws(sums, n_resamples, seed)])
     low, high = percentiles(means, confidence)
     return Interval(metric, sums.mean, low, high, confidence, sums.requests, len(sums.counts))
@@ -86,20 +92,14 @@ class _UserSums:
     model: int  # its place in `_Draw.seeds`
 
     @classmethod
-    def of(cls, reports: Sequence[Report], metric: str, reference: Sequence[Report]) -> _UserSums:
-        if not len(reports) or not len(reference):
-            raise DataError("a model has no reports. Pass one a seed.")
-        for report in reports:
-            check_agree(reference[0], report)
-        index = reference[0].values(metric).index
-        groups, users = groups_of(reference[0])
-        values = [report.values(metric).reindex(index).to_numpy() for report in reports]
-        sums = np.stack([np.bincount(groups, weights=one, minlength=len(users)) for one in values])
+    def of(cls, reports: Sequence[Report], metric: str, requests: pd.Index, users: np.ndarray, model: int) -> _UserSums:
+        values = [report.values(metric).reindex(requests).to_numpy() for report in reports]
+        sums = np.stack([np.bincount(users, weights=one) for one in values])
         if len(sums) > 1:
             centre = sums.mean(axis=0)
             sums = centre + np.sqrt(len(sums) / (len(sums) - 1)) * (sums - centre)
-        counts = np.bincount(groups, minlength=len(users)).astype(np.float64)
-        return cls(sums, counts, int(reports is not reference))
+        counts = np.bincount(users).astype(np.float64)
+        return cls(sums, counts, model)
 
     @property
     def mean(self) -> float:
@@ -113,6 +113,17 @@ class _UserSums:
         """float64 [R] means over the requests of drawn users and seeds."""
         by_seed = draw.users @ self.sums.T / (draw.users @ self.counts)[:, None]
         return (by_seed * draw.seeds[self.model]).sum(axis=1)
+
+
+def _requests(metric: str, *models: Sequence[Report]) -> pd.Index:
+    """The requests with a value of `metric` in all reports of all models, which must agree."""
+    if not all(map(len, models)):
+        raise DataError("a model has no reports. Pass one a seed.")
+    reports = [report for reports in models for report in reports]
+    for report in reports:
+        check_agree(reports[0], report)
+    index = reports[0].values(metric).index
+    return index[has_value(metric, *(report.values(metric).reindex(index) for report in reports))]
 
 
 def _draws(first: _UserSums, n_resamples: int, seed: int, second: _UserSums | None = None) -> Iterator[_Draw]:

@@ -69,7 +69,8 @@ def paired_bootstrap(
     Users are drawn with replacement, each with all its requests, because requests of one user are alike;
     where reports name no user beside the request, requests are drawn. The interval is the percentile interval
     of the resampled differences, the two-sided p-value twice the smaller share of them on either side of 0
-    (never below 2 / (n_resamples + 1), and 1 for reports that agree everywhere).
+    (never below 2 / (n_resamples + 1), and 1 for reports that agree everywhere). Requests without a value (NaN) in
+    either report are left out.
 
     Source: Efron and Tibshirani (1993), An Introduction to the Bootstrap, chapters 13 and 15.
 
@@ -80,6 +81,7 @@ def paired_bootstrap(
     check_agree(first, second)
     ours = first.values(metric)
     differences = ours - second.values(metric).reindex(ours.index)
+    differences = differences[has_value(metric, differences)]
     means, resampled = _resampled_means(first, differences, n_resamples, seed)
     low, high = percentiles(means, confidence)
     return Comparison(
@@ -97,9 +99,13 @@ def paired_bootstrap(
 def mean_interval(
     report: Report, metric: str, *, n_resamples: int = 2000, confidence: float = 0.95, seed: int = 0
 ) -> Interval:
-    """The mean of `metric` with its percentile bootstrap interval, resampled as in `paired_bootstrap`."""
+    """The mean of `metric` with its percentile bootstrap interval, resampled as in `paired_bootstrap`.
+
+    Requests without a value (NaN) are left out.
+    """
     check_settings(n_resamples, confidence)
     values = report.values(metric)
+    values = values[has_value(metric, values)]
     means, resampled = _resampled_means(report, values, n_resamples, seed)
     low, high = percentiles(means, confidence)
     return Interval(metric, float(values.mean()), low, high, confidence, len(values), resampled)
@@ -134,10 +140,22 @@ def two_sided(means: np.ndarray) -> float:
     return min(1.0, 2 * (tail + 1) / (len(means) + 1))
 
 
-def groups_of(report: Report) -> tuple[np.ndarray, pd.Index]:
-    """The user of each request, int64 [X], else the request itself; with the distinct ones."""
-    frame = report.per_request
+def groups_of(report: Report, requests: pd.Index | None = None) -> tuple[np.ndarray, pd.Index]:
+    """The user of each request, int64 [X], else the request itself; with the distinct ones.
+
+    Of `requests` (values of the key), or of all that the report has.
+    """
+    frame = report.per_request.set_index(str(report.policy["key"]), drop=False)
+    frame = frame if requests is None else frame.loc[requests]
     return pd.factorize(frame[USER if USER in frame.columns else report.policy["key"]])
+
+
+def has_value(metric: str, *values: pd.Series) -> np.ndarray:
+    """bool [X]: the requests that have a value in each of `values` [X]; DataError where none has."""
+    known = np.logical_and.reduce([one.notna().to_numpy() for one in values])
+    if not known.any():
+        raise DataError(f"{metric} has a value for no request in common: there is nothing to resample.")
+    return known
 
 
 def check_settings(n_resamples: int, confidence: float) -> None:
@@ -156,7 +174,7 @@ def percentiles(means: np.ndarray, confidence: float) -> tuple[float, float]:
 
 def _resampled_means(report: Report, values: pd.Series, n_resamples: int, seed: int) -> tuple[np.ndarray, int]:
     """float64 [n_resamples] means over requests of resampled users, with the number of users."""
-    groups, users = groups_of(report)
+    groups, users = groups_of(report, values.index)
     sums = np.bincount(groups, weights=values.to_numpy(), minlength=len(users))
     counts = np.bincount(groups, minlength=len(users))
     rng = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from recattn.errors import ConfigError, DataError
-from recattn.evaluation import MRR, NDCG, Coverage, HitRate, Precision, Recall
+from recattn.evaluation import MAP, MRR, NDCG, Coverage, HitRate, Precision, Recall
 from recattn.evaluation.metrics import RequestMetric
 
 # five requests by rank; their truth has 1, 2, 1, 3, 4 items
@@ -43,6 +43,9 @@ D1, D2, D3, D4 = 1 / log2(2), 1 / log2(3), 1 / log2(4), 1 / log2(5)
         (MRR(1), [1 / 1, 0, 0, 1 / 1, 0]),
         (MRR(2), [1 / 1, 1 / 2, 0, 1 / 1, 0]),
         (MRR(4), [1 / 1, 1 / 2, 0, 1 / 1, 1 / 3]),
+        (MAP(1), [1, 0, 0, 1, 0]),
+        (MAP(3), [1, (1 / 2) / 2, 0, (1 + 1 + 1) / 3, (1 / 3) / 3]),
+        (MAP(9), [1, (1 / 2 + 2 / 4) / 2, 0, (1 + 1 + 1) / 3, (1 / 3 + 2 / 4) / 4]),
         (NDCG(1), [1, 0, 0, 1, 0]),
         (NDCG(2), [1, D2 / (D1 + D2), 0, 1, 0]),
         (NDCG(4), [1, (D2 + D4) / (D1 + D2), 0, 1, (D3 + D4) / (D1 + D2 + D3 + D4)]),
@@ -54,12 +57,12 @@ def test_metric_equals_the_fractions_worked_by_hand(metric: RequestMetric, expec
     np.testing.assert_allclose(metric.per_request(HITS, COUNTS), expected, rtol=1e-12, atol=0)
 
 
-@pytest.mark.parametrize("kind", [Recall, HitRate, Precision, MRR, NDCG])
+@pytest.mark.parametrize("kind", [Recall, HitRate, Precision, MRR, MAP, NDCG])
 def test_metric_is_zero_when_nobody_has_a_recommendation(kind: type[Recall]) -> None:
     assert kind(5).per_request(np.zeros((2, 0), dtype=bool), np.array([1, 3])).tolist() == [0, 0]
 
 
-@pytest.mark.parametrize("kind", [Recall, HitRate, Precision, MRR, NDCG])
+@pytest.mark.parametrize("kind", [Recall, HitRate, Precision, MRR, MAP, NDCG])
 def test_metric_of_no_requests_is_empty(kind: type[Recall]) -> None:
     assert kind(5).per_request(np.zeros((0, 5), dtype=bool), np.zeros(0, dtype=int)).shape == (0,)
 
@@ -87,6 +90,7 @@ def test_coverage_refuses_a_catalog_smaller_than_what_was_recommended() -> None:
         (HitRate(1), "hit_rate_at_1"),
         (Precision(5), "precision_at_5"),
         (MRR(10), "mrr_at_10"),
+        (MAP(10), "map_at_10"),
         (Coverage(10), "coverage_at_10"),
     ],
 )
@@ -126,6 +130,15 @@ def test_ndcg_agrees_with_scikit_learn(k: int) -> None:
     relevant, scores = _random_lists(seed=k)
     ours = NDCG(k).per_request(_hits(relevant, scores), relevant.sum(axis=1))
     theirs = [ndcg_score(relevant[[x]], scores[[x]], k=k) for x in range(len(relevant))]
+    np.testing.assert_allclose(ours, theirs, rtol=1e-12)
+
+
+def test_map_of_the_whole_list_agrees_with_scikit_learn() -> None:
+    from sklearn.metrics import average_precision_score
+
+    relevant, scores = _random_lists(seed=9)
+    ours = MAP(25).per_request(_hits(relevant, scores), relevant.sum(axis=1))
+    theirs = [average_precision_score(one, score) for one, score in zip(relevant, scores, strict=True)]
     np.testing.assert_allclose(ours, theirs, rtol=1e-12)
 
 

@@ -22,8 +22,6 @@ from recattn.schema import check_same_kind
 from recattn.schema.columns import REQUEST, USER
 
 if TYPE_CHECKING:
-    from mlflow import MlflowClient
-
     from recattn.tracking.evaluated import EvaluatedRun
 
 COLUMNS = Columns()
@@ -134,7 +132,7 @@ def _named(frames: Sequence[str]) -> dict[str, str]:
     return {name: path for name, _, path in pairs}
 
 
-def _best(client: MlflowClient, experiment: str | None, best: int | None, metric: str | None, prefix: str) -> list[str]:
+def _best(client: Any, experiment: str | None, best: int | None, metric: str | None, prefix: str) -> list[str]:
     if best is None:
         return []
     if experiment is None:
@@ -145,7 +143,7 @@ def _best(client: MlflowClient, experiment: str | None, best: int | None, metric
 
 
 def _read(
-    client: MlflowClient, names: Sequence[str], experiment: str | None, prefix: str, allow_unfinished: bool
+    client: Any, names: Sequence[str], experiment: str | None, prefix: str, allow_unfinished: bool
 ) -> list[EvaluatedRun]:
     from recattn.tracking.evaluated import read_run
 

@@ -53,7 +53,7 @@ def lists_of(report: Report, recommendations: pd.DataFrame) -> pd.DataFrame:
     ranks = rows.groupby(key, sort=False).cumcount() + 1
     longest = max((int(k) for k in str(report.policy["k"]).split(",")), default=0)
     rows = rows.assign(rank=ranks, item_id=rows[ITEM].astype(str))[ranks <= longest]
-    return rows[[name for name in (key, USER, ITEM, RANK, SCORE) if name in rows]].reset_index(drop=True)
+    return rows[[name for name in dict.fromkeys((key, USER, ITEM, RANK, SCORE)) if name in rows]].reset_index(drop=True)
 
 
 def files(report: Report, prefix: str, judged: pd.DataFrame | None, hash_ids: bool) -> Iterator[tuple[str, object]]:

@@ -14,8 +14,11 @@ from mlflow import MlflowClient
 
 from recattn.evaluation import Report
 from recattn.tracking import track
+from recattn.tracking.promotion import Decision, Guards, Rules, promote
+from recattn.tracking.promotion.records import Record, read
 
 USERS = 300
+RULES, GUARDS = Rules(), Guards()
 Judged = Callable[..., str]
 _counter = itertools.count()
 
@@ -29,6 +32,7 @@ def report(gain: float, window: int, *, users: int = USERS, short_gain: float | 
     noise = np.random.default_rng(next(_counter) if gain else 0).normal(0, 0.05, users) if gain else 0.0
     values = base + raised + noise
     policy: dict[str, str | int] = {
+        "week": window,
         "key": "user_id",
         "seen": "drop",
         "ties": "exclude",
@@ -64,10 +68,10 @@ class Bench:
     def run(
         self, *reports: Report, model: bool = True, parameters: float | None = 1000.0, seconds: float | None = 3.0
     ) -> str:
-        """A finished run that keeps the reports under `w<day>`, with a logged model (no files); its id."""
+        """A finished run that keeps the reports under `w<week>`, with a logged model (no files); its id."""
         with track("promotion", tracking_uri=self.uri) as made:
             for one in reports:
-                made.log(one, f"w{int(str(one.policy['truth_sha256']), 16)}")
+                made.log(one, f"w{one.policy['week']}")
             made.tags({"recattn.test.requests": USERS})
             costs = {"cost/parameters": parameters, "cost/recommend_seconds": seconds}
             made.metrics({name: value for name, value in costs.items() if value is not None}, step=0)
@@ -75,6 +79,21 @@ class Bench:
             logged = self.client.create_logged_model(made.experiment_id, "model", source_run_id=made.id)
             self.client.finalize_logged_model(logged.model_id, "READY")
         return made.id
+
+    def promote(
+        self, run: str, week: int, rules: Rules = RULES, guards: Guards = GUARDS, *, dry_run: bool = False
+    ) -> Decision:
+        return promote(run, self.name, rules, guards, prefix=f"w{week}", tracking_uri=self.uri, dry_run=dry_run)
+
+    def champion(self, *reports: Report) -> str:
+        """The first champion, version 1, judged in weeks 1 (used by its promotion), 2 and 3, or as given."""
+        run = self.run(*(reports or (report(0, 1), report(0, 2), report(0, 3))))
+        assert self.promote(run, 1).outcome == "promoted" or reports
+        return run
+
+    @property
+    def records(self) -> list[Record]:
+        return read(self.client.get_registered_model(self.name).tags)
 
     @property
     def aliases(self) -> dict[str, str]:

@@ -64,8 +64,10 @@ class Task:
         about = json.loads((folder / "task.json").read_text())
         for name in SPECS:
             about[name] = [getattr(config, spec.pop("kind"))(**spec) for spec in about[name]]
-        paths = {name: folder / f"{name}.parquet" for name in FRAMES}
-        return cls(**{name: pd.read_parquet(path) if path.exists() else None for name, path in paths.items()}, **about)
+        for name in FRAMES:
+            path = folder / f"{name}.parquet"
+            about[name] = pd.read_parquet(path) if path.exists() else None
+        return cls(**about)
 
 
 def remove(folder: Path) -> None:

@@ -100,9 +100,9 @@ def tune(
     folder = place.with_suffix(".work")
     if not place.absolute().parent.is_dir():
         raise ArtifactError(f"storage {place} cannot be written: there is no folder {place.absolute().parent}.")
-    logs = [open_log(one, model.time) for one in (train, valid)]
     task = Task(
-        *(one.to_frame() if isinstance(one, HistoryStore) else one for one in logs),
+        _frame(train, model),
+        _frame(valid, model),
         None if items is None else read_items(items),
         None if users is None else read_users(users),
         item_features,
@@ -162,6 +162,11 @@ def identity(task: Task, space: Space, model: ModelConfig, train: TrainConfig) -
         "data": {name: frame_digest(frame) for name, frame in frames.items() if frame is not None},
         "judged by": {"metric": task.metric},
     }
+
+
+def _frame(data: Data | HistoryStore, model: ModelConfig) -> pd.DataFrame:
+    found = open_log(data, model.time)
+    return found.to_frame() if isinstance(found, HistoryStore) else found
 
 
 def _check(trials: int, timeout: float | None, workers: int) -> None:

@@ -100,9 +100,7 @@ def _why(rows: pd.DataFrame, reasons: pd.DataFrame | None, names: Mapping[str, s
         return ""
     key = _key(rows, reasons)
     reasons = reasons[reasons[columns.RANK] == 1]
-    told = zip(
-        reasons[key], reasons[columns.ITEM], reasons[f"history_{columns.ITEM}"], reasons["change"], strict=True
-    )
+    told = zip(reasons[key], reasons[columns.ITEM], reasons[f"history_{columns.ITEM}"], reasons["change"], strict=True)
     known = {(who, str(item)): f"{names.get(str(past), past)} {change:+.2g}" for who, item, past, change in told}
     pairs = zip(rows[key], rows["item"], rows["title"], strict=True)
     return pd.Series(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 from torch.nn.functional import pad
 
 from recattn.nn.attention import BoundedTargetAttention, Keys, View
 
-CACHED = 1 << 19  # exponentials alive at a time: about what a core's cache holds
+CACHED = 1 << 18  # exponentials alive at a time: a part of what a core's cache holds
+BLOCK = 2048  # candidates whose queries and readouts are alive
+Asked = Callable[[Tensor], tuple[Tensor, Tensor]]
 
 
 def suits(attention: BoundedTargetAttention, candidates: Tensor) -> bool:
@@ -18,7 +22,7 @@ def suits(attention: BoundedTargetAttention, candidates: Tensor) -> bool:
 
 
 def linear_head_term(
-    attention: BoundedTargetAttention, queried: Tensor, content: Tensor, readout: Tensor, keys: Keys, view: View
+    attention: BoundedTargetAttention, items: Tensor, asked: Asked, readout: Tensor, keys: Keys, view: View
 ) -> Tensor:
     """sum over heads of softmax_i(q . k_i + g_i) v_i . (U content), [R, S], as `TargetAttention.forward` has it.
 
@@ -29,49 +33,69 @@ def linear_head_term(
 
     Args:
         attention: With logits of at most `BOUND`.
-        queried: What queries are made of [S, D] (shared) or [R, S, D].
-        content: What readouts are made of, likewise.
+        items: Candidates [S, ...] (shared) or [R, S, ...].
+        asked: What queries and readouts of some of the candidates are made of, each [..., D].
         readout: U [D, D].
         keys: Of B histories.
         view: What R requests see of them.
     """
-    heads, width = attention.num_heads, keys.values_BHTK.shape[3]
-    queries_RHKS = _by_head(attention.query.weight, queried, heads)
-    temperature = attention.temperature()[:, None, None]
-    queries_RHKS = queries_RHKS * (temperature / queries_RHKS.square().sum(dim=2, keepdim=True).sqrt().clamp(min=1e-12))
-    readouts_RHKS = _by_head(readout, content, heads)
     gains_RHT = pad(attention.recency(view.ages, view.time_ages), (1, 0))
     gains_RHT = gains_RHT.masked_fill(~pad(view.mask, (1, 0), value=True)[:, None], -torch.inf)
     weights_RHT = (gains_RHT - gains_RHT.amax(dim=-1, keepdim=True)).exp()
-    size, total = queries_RHKS.shape[3], weights_RHT.shape[2]
-    count, size, total = len(view.rows), queries_RHKS.shape[3], weights_RHT.shape[2]
-    share = max(1, min(size, CACHED // (heads * total)))
-    step = max(1, min(count, CACHED // (heads * total * share)))
-    room = queries_RHKS.new_empty(
-        step * heads * (total + width + 1) * share
-    )  # fresh memory would cost more than to fill
-    terms_RS = queries_RHKS.new_empty(count, size)
-    for start in range(0, count, step):
-        rows = slice(start, min(start + step, count))
-        weights, histories = weights_RHT[rows, :, None], view.rows[rows]
-        values = keys.values_BHTK[histories].transpose(2, 3)
-        summed = torch.cat([values * weights, weights], dim=2).flatten(0, 1)  # [R * H, K + 1, T]
-        keys_, queries, readouts = keys.keys_BHTK[histories].flatten(0, 1), queries_RHKS, readouts_RHKS
-        if len(queries_RHKS) > 1:
-            queries, readouts = queries[rows], readouts[rows]
-        for first in range(0, size, share):
-            part = slice(first, min(first + share, size))
-            asked = queries[..., part].expand(len(histories), -1, -1, -1).flatten(0, 1)
-            exps = room[: len(keys_) * total * asked.shape[2]].view(len(keys_), total, -1)
-            sums = room[exps.numel() :][: len(keys_) * (width + 1) * asked.shape[2]].view(len(keys_), width + 1, -1)
-            torch.bmm(summed, torch.bmm(keys_, asked, out=exps).exp_(), out=sums)
-            by_head = sums.unflatten(0, (-1, heads))
-            above = (by_head[:, :, :width] * readouts[..., part]).sum(dim=2)
-            terms_RS[rows, part] = (above / by_head[:, :, width]).sum(dim=1)
+    count, size, shared = len(view.rows), items.shape[-2], items.dim() == 2
+    together = count if shared else max(1, BLOCK // max(size, 1))
+    least = weights_RHT.shape[1] * weights_RHT.shape[2]
+    room = items.new_empty(max(CACHED, least))  # fresh memory would cost more than to fill it
+    terms_RS = items.new_empty(count, size)
+    for first in range(0, size, BLOCK):
+        part = slice(first, min(first + BLOCK, size))
+        for start in range(0, count, together):
+            rows = slice(start, min(start + together, count))
+            some = items[None, part] if shared else items[rows, part]
+            queries, readouts = _projected(attention, *asked(some), readout)
+            _read(terms_RS[rows, part], queries, readouts, keys, view.rows[rows], weights_RHT[rows], room)
     return terms_RS
 
 
-def _by_head(weight_DD: Tensor, candidates: Tensor, heads: int) -> Tensor:
-    """[1 or R, H, K, S]: candidates last, as the products want them."""
-    candidates = candidates if candidates.dim() == 3 else candidates.unsqueeze(0)
-    return torch.matmul(weight_DD, candidates.transpose(1, 2)).unflatten(1, (heads, -1))
+def _read(
+    out_RS: Tensor,
+    queries_RHKS: Tensor,
+    readouts_RHKS: Tensor,
+    keys: Keys,
+    histories_R: Tensor,
+    weights_RHT: Tensor,
+    room: Tensor,
+) -> None:
+    """Fill `out_RS`; as many requests and candidates at a time as `room` holds exponentials of."""
+    (count, size), (heads, total) = out_RS.shape, weights_RHT.shape[1:]
+    width = queries_RHKS.shape[2]
+    share = max(1, min(size, len(room) // (heads * total)))
+    step = max(1, min(count, len(room) // (heads * total * share)))
+    sums = room.new_empty(step * heads, width + 1, size)
+    for start in range(0, count, step):
+        rows = slice(start, min(start + step, count))
+        own = rows if len(queries_RHKS) > 1 else slice(None)
+        weights = weights_RHT[rows, :, None]
+        values = keys.values_BHTK[histories_R[rows]].transpose(2, 3)
+        summed = torch.cat([values * weights, weights], dim=2).flatten(0, 1)  # [R * H, K + 1, T]
+        keys_ = keys.keys_BHTK[histories_R[rows]].flatten(0, 1)  # [R * H, T, K]
+        queries = queries_RHKS[own].expand(len(weights), -1, -1, -1).flatten(0, 1)
+        found = sums[: len(keys_)]
+        for first in range(0, size, share):
+            few = queries[..., first : first + share]
+            exps = room[: len(keys_) * total * few.shape[2]].view(len(keys_), total, -1)
+            found[..., first : first + share] = torch.bmm(summed, torch.bmm(keys_, few, out=exps).exp_())
+        above, below = found.unflatten(0, (-1, heads)).split([width, 1], dim=2)
+        out_RS[rows] = ((above * readouts_RHKS[own]).sum(dim=2) / below.squeeze(2)).sum(dim=1)
+
+
+def _projected(
+    attention: BoundedTargetAttention, queried: Tensor, content: Tensor, readout: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Queries and readouts [n, H, K, S] from [n, S, D]: candidates last, as the products want them."""
+    queries, readouts = (
+        torch.bmm(weight.expand(len(x), -1, -1), x.transpose(1, 2)).unflatten(1, (attention.num_heads, -1))
+        for weight, x in ((attention.query.weight, queried), (readout, content))
+    )
+    norms = queries.square().sum(dim=2, keepdim=True).clamp(min=1e-24)
+    return queries.mul_(norms.rsqrt() * attention.temperature()[:, None, None]), readouts

@@ -256,10 +256,10 @@ class Scorer(nn.Module):
         assert self.attention is not None
         assert self.attention_out is not None
         assert prefixes.attention_keys is not None
-        queried, content = self.asked(items)
-        if isinstance(self.attention, BoundedTargetAttention) and suits(self.attention, content):
+        if isinstance(self.attention, BoundedTargetAttention) and suits(self.attention, items):
             readout = self.attention_out.weight
-            return linear_head_term(self.attention, queried, content, readout, prefixes.attention_keys, prefixes.view)
+            return linear_head_term(self.attention, items, self.asked, readout, prefixes.attention_keys, prefixes.view)
+        queried, content = self.asked(items)
         found_RSD = self.attention(queried, prefixes.attention_keys, prefixes.view)
         return (found_RSD * self.attention_out(content)).sum(dim=-1)
 

@@ -39,15 +39,19 @@ def both(attention: BoundedTargetAttention, shared: bool) -> tuple[torch.Tensor,
     with torch.no_grad():
         keys, view = attention.keys(states), view_of()
         general = (attention(queried, keys, view) * (content @ readout.T)).sum(dim=-1)
-        return linear_head_term(attention, queried, content, readout, keys, view), general
+        items = torch.cat([queried, content], dim=-1)
+        asked = lambda some: (some[..., :D], some[..., D:])  # noqa: E731
+        return linear_head_term(attention, items, asked, readout, keys, view), general
 
 
 @pytest.mark.parametrize("shared", [True, False])
+@pytest.mark.parametrize("block", [1, 7, 2048])
 @pytest.mark.parametrize("cached", [1, 200, 1000, 1 << 19])
 def test_it_gives_the_scores_of_the_general_road_in_blocks_of_any_size(
-    attention: BoundedTargetAttention, monkeypatch: pytest.MonkeyPatch, shared: bool, cached: int
+    attention: BoundedTargetAttention, monkeypatch: pytest.MonkeyPatch, shared: bool, cached: int, block: int
 ) -> None:
     monkeypatch.setattr(linear_head, "CACHED", cached)
+    monkeypatch.setattr(linear_head, "BLOCK", block)
     fast, general = both(attention, shared)
     assert fast.shape == (R, S)
     torch.testing.assert_close(fast, general, rtol=2e-5, atol=2e-5)

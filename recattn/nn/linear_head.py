@@ -18,7 +18,8 @@ Asked = Callable[[Tensor], tuple[Tensor, Tensor]]
 def suits(attention: BoundedTargetAttention, candidates: Tensor) -> bool:
     """Whether `linear_head_term` gives the scores of this attention, and faster."""
     plain = type(attention) is BoundedTargetAttention and candidates.dtype == torch.float32
-    return plain and candidates.device.type == "cpu" and not torch.is_grad_enabled()
+    exact = not torch.is_grad_enabled() and not torch.is_autocast_enabled("cpu")
+    return plain and exact and candidates.device.type == "cpu"
 
 
 def linear_head_term(

@@ -75,4 +75,6 @@ def test_gradients_and_other_matchings_go_the_general_road(attention: BoundedTar
     with torch.no_grad():
         assert suits(attention, candidates)
         assert not suits(attention, candidates.bfloat16())
+        with torch.autocast("cpu"):
+            assert not suits(attention, candidates)
         assert not suits(UniformAttention(D, H, timed=True), candidates)

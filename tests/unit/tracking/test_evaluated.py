@@ -51,16 +51,21 @@ def test_reports_of_two_runs_can_be_compared(client: MlflowClient) -> None:
 
 def test_a_run_is_found_by_name_and_by_a_model_it_logged(client: MlflowClient) -> None:
     run_id = logged(client.tracking_uri, "the 'quoted' one")
-    client.create_registered_model("shelf")
-    version = client.create_model_version("shelf", "file:///nowhere", run_id=run_id).version
-    client.set_registered_model_alias("shelf", "champion", version)
-    for which in ("the 'quoted' one", f"runs:/{run_id}/model", f"models:/shelf/{version}", "models:/shelf@champion"):
+    client.create_registered_model("found shelf")
+    version = client.create_model_version("found shelf", "file:///nowhere", run_id=run_id).version
+    client.set_registered_model_alias("found shelf", "champion", version)
+    for which in (
+        "the 'quoted' one",
+        f"runs:/{run_id}/model",
+        f"models:/found shelf/{version}",
+        "models:/found shelf@champion",
+    ):
         assert find_run(client, which).info.run_id == run_id
-    client.delete_model_version("shelf", version)
-    with pytest.raises(ArtifactError, match="models:/shelf@champion leads to no model"):
-        find_run(client, "models:/shelf@champion")
-    with pytest.raises(ArtifactError, match=f"models:/shelf/{version} leads to no model"):
-        find_run(client, f"models:/shelf/{version}")
+    client.delete_model_version("found shelf", version)
+    with pytest.raises(ArtifactError, match="models:/found shelf@champion leads to no model"):
+        find_run(client, "models:/found shelf@champion")
+    with pytest.raises(ArtifactError, match=f"models:/found shelf/{version} leads to no model"):
+        find_run(client, f"models:/found shelf/{version}")
 
 
 def test_names_that_lead_to_no_run_or_to_several_are_told(client: MlflowClient) -> None:
@@ -78,6 +83,7 @@ def test_names_that_lead_to_no_run_or_to_several_are_told(client: MlflowClient) 
 def test_runs_that_are_not_whole_are_refused(client: MlflowClient) -> None:
     with track("reading", "running", tracking_uri=client.tracking_uri) as run:
         run.log(report_of(0.5))
+        run.flush()
         with pytest.raises(ArtifactError, match=f"{run.id} still runs"):
             read_run(client, run.id)
         assert read_run(client, run.id, allow_unfinished=True).status == "RUNNING"

@@ -101,7 +101,7 @@ def test_a_fit_killed_in_the_middle_of_an_epoch_ends_as_if_undisturbed(
     assert all(torch.equal(value, mine[name]) for name, value in resumed.scorer.state_dict().items())
     assert resumed.curve == undisturbed.curve
     assert resumed.best_epoch == undisturbed.best_epoch
-    assert [step for step, _ in witness.epochs] == [1, 2, 3]
+    assert [step for step, values in witness.epochs if "train/loss" in values] == [1, 2, 3]
     assert (folder / "observers.json").read_bytes() == kept
     question: dict[str, Any] = {"history": world.log, "k": 5}
     pd.testing.assert_frame_equal(resumed.recommend(**question), undisturbed.recommend(**question))

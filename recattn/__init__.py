@@ -20,10 +20,15 @@ _HOMES = {
     ),
     "recattn.baselines": ("ItemKNN", "Popularity", "Recency", "Transition"),
     "recattn.evaluation": (
+        "MAP",
         "MRR",
         "NDCG",
+        "AveragePopularity",
         "Coverage",
+        "Gini",
         "HitRate",
+        "IntraListDiversity",
+        "Novelty",
         "Precision",
         "Recall",
         "Report",
@@ -31,6 +36,7 @@ _HOMES = {
         "paired_bootstrap",
         "seeded_bootstrap",
     ),
+    "recattn.comparison": ("ComparisonResult", "Contender", "compare"),
     "recattn.training": ("DataModule", "LitScorer"),
     "recattn.recommender": ("Recommender",),
     "recattn.candidates": (

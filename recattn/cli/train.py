@@ -8,8 +8,9 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from recattn.cli.console import NEWS, headline, log, say, show_table
-from recattn.cli.data import Log, describe, read_log, read_log_frame, read_table
+from recattn.cli.data import read_table
 from recattn.cli.files import check_place
+from recattn.cli.held_out import hold_out
 from recattn.cli.judging import MODEL, Exam, table_of, verdict
 from recattn.cli.keeping import keep_examples, keep_model, keep_reports
 from recattn.cli.kinds import baselines as make_baselines
@@ -19,8 +20,7 @@ from recattn.cli.settings import Columns, SplitSettings, Tracking
 from recattn.cli.threads import cpu_threads
 from recattn.cli.tracked import tracked
 from recattn.config import ModelConfig, TrainConfig
-from recattn.dataset import CleanConfig, Split
-from recattn.dataset import clean as clean_log
+from recattn.dataset import CleanConfig
 from recattn.dataset.targets import Target
 from recattn.evaluation import NDCG, Report
 from recattn.schema import check_k, read_items, read_users
@@ -105,7 +105,7 @@ def run(
     rivals, measures = make_baselines(listed(baselines)), metrics(METRICS, [check_k(k)])
     item_frame = None if items is None else read_items(read_table(items, "items", columns))
     user_frame = None if users is None else read_users(read_table(users, "users", columns))
-    held_out, past = _held_out(interactions, columns, unit, split, clean, model)
+    held_out, past = hold_out(interactions, columns, unit, split, clean, model)
     reports: dict[str, Report] = {}
     with cpu_threads(threads), tracked(tracking, resume_from=checkpoint_dir if resume else None) as kept:
         if held_out is not None:
@@ -139,27 +139,6 @@ def run(
             keep_model(kept, recommender, place, tracking.registered_model_name)
     _tell(reports, k)
     _next(out, interactions, kept)
-
-
-def _held_out(
-    path: str, columns: Columns, unit: Unit, settings: SplitSettings, clean: CleanConfig, model: ModelConfig
-) -> tuple[Split | None, Log]:
-    """The split, if any, with what to fit on."""
-    found: Log
-    if settings.kind == "none" and clean == CLEAN:
-        found = read_log(path, columns, unit=unit, time=model.time)
-        describe(found, "interactions")
-        return None, found
-    found = read_log_frame(path, columns, unit=unit, time=model.time)
-    describe(found, "interactions")
-    split = None if settings.kind == "none" else settings.cut(found, time=model.time, ties=model.ties)
-    if split is not None:
-        log.info("%r", split)
-        found = split.train
-    if clean != CLEAN:
-        found, counts = clean_log(found, clean)
-        log.info("cleaned train: %s", ", ".join(f"{name} took {n:,} rows" for name, n in counts.items() if n) or "-")
-    return split, found
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ COMMANDS = {
     "demo": "train on a generated world, beside baselines and its oracle",
     "prepare": "turn a tidy file of interactions into a history store",
     "train": "train a model, judge it beside baselines, save it",
+    "tune": "search the settings that validate best",
     "evaluate": "judge a model, or anybody's recommendations",
     "score": "score a file of candidates",
     "recommend": "list the best items for users",

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from recattn.tuning.result import TuneResult
 from recattn.tuning.space import Space
-from recattn.tuning.tuner import tune
+from recattn.tuning.tuner import check, earlier_run, tune
 
-__all__ = ["Space", "TuneResult", "tune"]
+__all__ = ["Space", "TuneResult", "check", "earlier_run", "tune"]

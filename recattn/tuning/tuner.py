@@ -14,7 +14,7 @@ import pandas as pd
 from recattn.config import FeatureSpec, ModelConfig, TrainConfig, to_dict
 from recattn.dataset import HistoryStore
 from recattn.dataset.doors import open_log
-from recattn.errors import ArtifactError, ConfigError, TrainingError
+from recattn.errors import ArtifactError, ConfigError, TrainingError, nearest
 from recattn.jobs.lock import alone
 from recattn.schema import read_items, read_users
 from recattn.tuning.crew import Outcome, crew
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 Data = pd.DataFrame | str | Path
 log = logging.getLogger("recattn")
 METRIC = "valid/ndcg_at_10"
+METRICS = ("ndcg_at_10", "recall_at_10", "retrieval_ndcg_at_10")  # of every validated epoch
 
 
 def tune(
@@ -90,12 +91,10 @@ def tune(
         TrainingError: The workers are gone, or no trial has ended well.
     """
     model, settings = model or ModelConfig(), settings or TrainConfig()
-    area = Space.read(space)
-    area.check(model, settings)
-    _check(trials, timeout, workers)
-    if importlib.util.find_spec("optuna") is None:
-        raise ConfigError("a search needs Optuna, which is not installed: pip install 'recattn[tune]'.")
-    metric = metric if metric.startswith("valid/") else f"valid/{metric}"
+    area = check(
+        space, model, settings, trials=trials, timeout=timeout, workers=workers, threads=threads, metric=metric
+    )
+    metric = f"valid/{metric.removeprefix('valid/')}"
     place = Path(storage)
     folder = place.with_suffix(".work")
     if not place.absolute().parent.is_dir():
@@ -136,6 +135,32 @@ def tune(
     return result
 
 
+def check(
+    space: Mapping[str, Any],
+    model: ModelConfig,
+    settings: TrainConfig,
+    *,
+    trials: int = 20,
+    timeout: float | None = None,
+    workers: int = 1,
+    threads: int | None = None,
+    metric: str = METRIC,
+) -> Space:
+    """The space, with everything that can be wrong before data is read; ConfigError for what is."""
+    if importlib.util.find_spec("optuna") is None:
+        raise ConfigError("a search needs Optuna, which is not installed: pip install 'recattn[tune]'.")
+    area = Space.read(space)
+    area.check(model, settings)
+    for name, count in (("trials", trials), ("workers", workers), ("threads", 1 if threads is None else threads)):
+        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
+            raise ConfigError(f"{name} must be a whole number of at least 1, got {count!r}.")
+    if timeout is not None and not timeout > 0:
+        raise ConfigError(f"timeout must be a number of seconds above 0, got {timeout!r}.")
+    if metric.removeprefix("valid/") not in METRICS:
+        raise ConfigError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}.{nearest(metric, METRICS)}")
+    return area
+
+
 def earlier_run(storage: str | Path, study: str) -> dict[str, str] | None:
     """What `recattn.tracking.nested.track_again` needs to go on in the MLflow run of a study; None without one."""
     import optuna
@@ -167,14 +192,6 @@ def identity(task: Task, space: Space, model: ModelConfig, train: TrainConfig) -
 def _frame(data: Data | HistoryStore, model: ModelConfig) -> pd.DataFrame:
     found = open_log(data, model.time)
     return found.to_frame() if isinstance(found, HistoryStore) else found
-
-
-def _check(trials: int, timeout: float | None, workers: int) -> None:
-    for name, count in (("trials", trials), ("workers", workers)):
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise ConfigError(f"{name} must be a whole number of at least 1, got {count!r}.")
-    if timeout is not None and not timeout > 0:
-        raise ConfigError(f"timeout must be a number of seconds above 0, got {timeout!r}.")
 
 
 def _take_up(study: optuna.Study, trials: int) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -17,6 +18,7 @@ from recattn import errors
 from recattn.config import to_dict
 from recattn.tuning.space import Settings
 
+log = logging.getLogger("recattn")
 Report = Callable[[int, float], bool]  # an epoch (0-based) with its value; whether the trial may go on
 
 
@@ -114,6 +116,8 @@ def crew(folder: Path, workers: int, threads: int | None, tracking_uri: str | No
     if tracking_uri is not None:  # by the environment, since it may hold a password
         environment["MLFLOW_TRACKING_URI"] = tracking_uri
     gpus = _gpus()
+    if workers > 1 and len(gpus) == 1:
+        log.warning("%d workers share one GPU: each needs its memory there", workers)
     made: list[Worker] = []
     try:
         for number in range(workers):

@@ -102,7 +102,7 @@ def hushed() -> Iterator[None]:
 
 
 def open_study(storage: Path, name: str, identity: Mapping[str, Any], pruner: Any) -> optuna.Study:
-    """The study of that name, a new one where there is none.
+    """The study of that name, a new one where there is none, or none of whose trials has a value.
 
     Raises:
         ConfigError: The study there was begun with another space, other settings or data; the message says which.
@@ -125,6 +125,9 @@ def open_study(storage: Path, name: str, identity: Mapping[str, Any], pruner: An
         if known is None:
             study.set_user_attr(IDENTITY, plain)
         elif changes := list(_changes(known, plain)):
+            if all(trial.value is None for trial in study.get_trials(deepcopy=False)):  # nothing is lost
+                optuna.delete_study(study_name=name, storage=study._storage)
+                return open_study(storage, name, identity, pruner)
             raise ConfigError(
                 f"study {name!r} in {storage} was begun otherwise: {'; '.join(changes)}. Its trials do not compare "
                 "with new ones. Put that back, or begin a study of another name."

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipelines.benchmark.peers.peer import ENVIRONMENTS, HERE
+from pipelines.benchmark.peers.peer import HERE
+
+NAMES = sorted(path.stem.removeprefix("requirements-") for path in HERE.glob("requirements-*.txt"))
 
 
 def make(name: str, peers: Path) -> Path:
@@ -22,7 +24,7 @@ def make(name: str, peers: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("what", choices=["make"])
-    parser.add_argument("name", choices=sorted(set(ENVIRONMENTS.values())))
+    parser.add_argument("name", choices=NAMES)
     parser.add_argument("--peers", type=Path, default=Path("~/.cache/recattn-benchmark/peers"))
     given = parser.parse_args()
     print(make(given.name, given.peers))

@@ -33,6 +33,7 @@ _HOMES = {
         "Recall",
         "Report",
         "evaluate",
+        "evaluate_labelled",
         "paired_bootstrap",
         "seeded_bootstrap",
     ),

@@ -3,6 +3,7 @@
 from recattn.evaluation.catalog_metrics import Coverage, Gini
 from recattn.evaluation.digest import ids_digest
 from recattn.evaluation.evaluate import evaluate
+from recattn.evaluation.labelled import evaluate_labelled
 from recattn.evaluation.list_metrics import AveragePopularity, IntraListDiversity, Novelty
 from recattn.evaluation.metrics import MAP, MRR, NDCG, HitRate, Precision, Recall
 from recattn.evaluation.report import Report
@@ -25,6 +26,7 @@ __all__ = [
     "Recall",
     "Report",
     "evaluate",
+    "evaluate_labelled",
     "holm",
     "ids_digest",
     "mean_interval",

@@ -117,7 +117,7 @@ def evaluate(
         **ignored,
         "longest_list": int(matches.list_lengths.max(initial=0)),
     }
-    return Report(summary, per_request, _with_own(rules, policy))
+    return Report(summary, per_request, with_own(rules, policy))
 
 
 def _check_metrics(metrics: Metric | Sequence[Metric]) -> list[Metric]:
@@ -165,7 +165,8 @@ def _of_catalog(metric: CatalogMetric, matches: Matches, items: pd.Index | None,
     return metric.of_catalog(codes[matches.items], matches.positions, len(items))
 
 
-def _with_own(rules: dict[str, str | int], own: Mapping[str, str | int] | None) -> dict[str, str | int]:
+def with_own(rules: dict[str, str | int], own: Mapping[str, str | int] | None) -> dict[str, str | int]:
+    """`rules` with those of the caller; ConfigError where one of these is there already."""
     for name in own or {}:
         if name in rules:
             raise ConfigError(f"policy may not set {name!r}: evaluate fills it in. Choose another name.")

@@ -215,9 +215,11 @@ def _handed_over(task: Task, folder: Path) -> Iterator[None]:
 def _teller(study: optuna.Study, run: Run | None) -> Any:
     """Says how each trial has ended, in the log and as a curve of the search's run."""
 
+    from optuna.trial import TrialState
+
     def ended(number: int, values: Mapping[str, Any], outcome: Outcome) -> None:
         with_values = ", ".join(f"{name}={_short(value)}" for name, value in values.items())
-        complete = [trial for trial in study.get_trials(deepcopy=False) if trial.value is not None]
+        complete = study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
         best = max(complete, key=lambda trial: (trial.value, -trial.number), default=None)
         what = {
             "complete": f"{outcome.value or 0:.4f} at epoch {(outcome.epoch or 0) + 1}",

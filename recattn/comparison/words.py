@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-_METRICS = {"ndcg": "NDCG", "mrr": "MRR", "map": "MAP", "auc": "AUC", "hit_rate": "Hit rate"}
+_METRICS = {
+    "ndcg": "NDCG",
+    "mrr": "MRR",
+    "map": "MAP",
+    "auc": "AUC",
+    "grouped_auc": "Grouped AUC",
+    "grouped_auc_by_weight": "Grouped AUC by weight",
+}
 
 
 def metric_title(metric: str) -> str:

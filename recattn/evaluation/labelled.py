@@ -48,8 +48,8 @@ def evaluate_labelled(
         A Report with `auc` of all rows; `grouped_auc`, the mean over groups, each counting once, which has a value a
         group for `paired_bootstrap`; `grouped_auc_by_weight`, where each counts by the weight of its rows (GAUC as
         published); and with probabilities `log_loss` and `calibration_error` of all rows. Pairs of equal scores count
-        half. Groups with one label only have no AUC: they are left out, and `Report.policy["one_label_groups"]` says
-        how many. Where no group has both labels, the metrics of groups are left out.
+        half. Groups with one label only have no AUC: they are left out of `Report.per_request`, and
+        `Report.policy["one_label_groups"]` says how many. Where all are such, the metrics of groups are left out.
 
     Raises:
         DataError: A column is missing, ids are null, labels are not 0 or 1, only one label is there, scores are no
@@ -72,7 +72,10 @@ def evaluate_labelled(
     has = aucs.notna().to_numpy()
 
     users = [USER] if key == REQUEST and USER in rows else []
-    per_request = rows.drop_duplicates(key)[[key, *users]].reset_index(drop=True)
+    per_request = rows.drop_duplicates(key)[[key, *users]]
+    if has.any():
+        per_request = per_request[per_request[key].isin(aucs.index[has])]
+    per_request = per_request.reset_index(drop=True)
     summary = {"auc": float(auc_by_group(np.zeros(len(rows)), labels, rows[SCORE].to_numpy(), weights).iloc[0])}
     if has.any():
         per_request["grouped_auc"] = per_request[key].map(aucs).astype(np.float64)

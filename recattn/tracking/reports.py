@@ -19,6 +19,7 @@ from recattn.schema.columns import (
     SCORE,
     TARGET_POPULARITY,
     USER,
+    WEIGHT,
 )
 from recattn.tracking import figures, privacy
 
@@ -86,7 +87,7 @@ def files(report: Report, prefix: str, judged: pd.DataFrame | None, hash_ids: bo
     if scored is not None and SCORE in scored and (figure := figures.score_distribution(scored)) is not None:
         yield "figures/score_distribution.png", figure
     if labelled and judged is not None and PROBABILITY in judged:
-        figure = figures.calibration(judged[LABEL], judged[PROBABILITY])
+        figure = figures.calibration(judged[LABEL], judged[PROBABILITY], judged.get(WEIGHT))
         if figure is not None:
             yield "figures/calibration.png", figure
 

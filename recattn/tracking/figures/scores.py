@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from recattn.evaluation.calibration_error import calibration_bins, calibration_error
 from recattn.schema.columns import LABEL, RANK, SCORE
 from recattn.tracking.figures.style import COLOURS, GREY, GRID, dress, sheet
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _BINS = 40
-_CALIBRATION_BINS = 10
 
 
 def score_distribution(scored: pd.DataFrame) -> Figure | None:
@@ -42,18 +42,17 @@ def score_distribution(scored: pd.DataFrame) -> Figure | None:
     return figure
 
 
-def calibration(labels: pd.Series, probabilities: pd.Series) -> Figure | None:
-    """Observed share of label 1 against the mean probability, in ten groups of equal size; None without a row."""
+def calibration(labels: pd.Series, probabilities: pd.Series, weights: pd.Series | None = None) -> Figure | None:
+    """Observed share of label 1 against the mean probability, by `calibration_bins`; None without a row."""
     known = labels.notna() & probabilities.notna()
-    truth, told = labels[known].to_numpy(float), probabilities[known].to_numpy(float)
-    if not len(told):
+    if not known.any():
         return None
-    parts = np.array_split(np.argsort(told, kind="stable"), min(_CALIBRATION_BINS, len(told)))
-    means = np.array([told[part].mean() for part in parts])
-    shares = np.array([truth[part].mean() for part in parts])
-    sizes = np.array([len(part) for part in parts])
+    weights = pd.Series(1.0, labels.index) if weights is None else weights
+    truth, told, mass = (column[known].to_numpy(np.float64) for column in (labels, probabilities, weights))
+    groups = calibration_bins(truth, told, mass)
+    means, shares, sizes = (groups[name].to_numpy() for name in ("probability", "positives", "rows"))
     spread = 1.96 * np.sqrt(shares * (1 - shares) / sizes)
-    error = float(np.abs(means - shares) @ sizes / sizes.sum())
+    error = calibration_error(groups)
     top = min(1.0, 1.08 * max(means.max(), (shares + spread).max(), 1e-3))
     figure, (axes,) = sheet(width=4.2, height=4.0)
     axes.plot([0, top], [0, top], color=GREY, linewidth=1, linestyle=(0, (4, 3)))

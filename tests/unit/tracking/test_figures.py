@@ -100,8 +100,8 @@ def test_calibration_is_the_observed_share_against_the_probability_told() -> Non
     (axes,) = figure.axes
     assert axes.get_title(loc="left") == "calibration (error 0.0500)"  # half the rows are right, half off by 0.1
     points = axes.containers[0].lines[0]
-    assert points.get_xdata().tolist() == pytest.approx([0.5] * 5 + [0.9] * 5)
-    assert points.get_ydata().tolist() == pytest.approx([0.5] * 5 + [1.0] * 5)
+    assert points.get_xdata().tolist() == pytest.approx([0.5, 0.9])
+    assert points.get_ydata().tolist() == pytest.approx([0.5, 1.0])
     assert calibration(labels.head(0), probabilities.head(0)) is None
 
 

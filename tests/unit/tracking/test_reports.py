@@ -11,9 +11,12 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from recattn.comparison import compare
 from recattn.errors import DataError
-from recattn.evaluation import NDCG, Recall, Report, evaluate
+from recattn.evaluation import NDCG, Recall, Report, evaluate, evaluate_labelled
 from recattn.tracking import Run, reports, track
+from recattn.tracking.contenders import contenders_of_runs
+from recattn.tracking.evaluated import read_run
 from recattn.tracking.privacy import hashed
 
 TRUTH = pd.DataFrame({"request_id": [0, 1, 2], "user_id": ["ann", "bob", "bob"], "item_id": [1, 2, 3]})
@@ -111,14 +114,36 @@ def test_an_evaluation_leaves_the_same_paths_in_every_run(uri: str, client: Mlfl
     assert others == {"recattn.test_third.seen"}
 
 
-def test_a_labelled_slate_gives_a_calibration_and_no_lists(uri: str, client: MlflowClient, report: Report) -> None:
-    slate = pd.DataFrame({"user_id": list("abcd"), "item_id": range(4), "score": [1.0, 2.0, 0.5, 0.1]})
-    slate = slate.assign(label=[1, 1, 0, 0], probability=[0.8, 0.9, 0.3, 0.2])
+def test_a_labelled_slate_gives_a_calibration_and_no_lists(uri: str, client: MlflowClient) -> None:
+    slate = pd.DataFrame({"user_id": list("aabbc"), "item_id": range(5), "score": [2.0, 1.0, 0.5, 0.1, np.nan]})
+    slate = slate.assign(label=[1, 0, 0, 1, 1], probability=[0.9, 0.8, 0.3, 0.2, np.nan])
+    segments = pd.DataFrame({"user_id": list("abc"), "history_length": [0, 3, 70]})
+    labelled = evaluate_labelled(slate, segments=segments)
     with track("reports", tracking_uri=uri) as run:
-        run.log(report, recommendations=slate)
+        run.log(labelled, recommendations=slate)
     drawn = {file.path for file in client.list_artifacts(run.id, "figures")}
-    assert {"figures/calibration.png", "figures/score_distribution.png"} <= drawn
+    assert drawn == {f"figures/{n}.png" for n in ("calibration", "score_distribution", "metric_by_history_length")}
     assert "test/recommendations.parquet" not in {file.path for file in client.list_artifacts(run.id, "test")}
+    back = read_run(client, run.id).report
+    assert back.summary == pytest.approx(labelled.summary)
+    assert back.values("grouped_auc").tolist() == [1.0, 0.0]
+    assert client.get_run(run.id).data.tags["recattn.test.unscored_rows_ignored"] == "1"
+
+
+def test_labelled_runs_are_compared(uri: str, client: MlflowClient) -> None:
+    rng = np.random.default_rng(0)
+    slate = pd.DataFrame({"user_id": np.repeat(np.arange(60), 3), "label": rng.integers(0, 2, 180)})
+    runs, labelled = [], []
+    for scores in (slate["label"] + rng.random(180), rng.random(180)):
+        scored = slate.assign(score=scores)
+        labelled.append(evaluate_labelled(scored))
+        with track("labelled", tracking_uri=uri) as run:
+            run.log(labelled[-1], recommendations=scored)
+        runs.append(run.id)
+    found = compare(contenders_of_runs(client, [read_run(client, run) for run in runs]))
+    assert found.metric == "grouped_auc"
+    (difference,) = found.to_frame()["difference"]
+    assert difference == pytest.approx(labelled[1].summary["grouped_auc"] - 1.0)
 
 
 def test_a_summary_goes_to_mlflow_without_us(uri: str, client: MlflowClient, report: Report) -> None:

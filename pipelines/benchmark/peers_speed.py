@@ -144,7 +144,7 @@ def summary(times: pd.DataFrame) -> pd.DataFrame:
     found = times.groupby(["table", "row"], sort=False).agg(
         pairs=("pairs", "first"), seconds=("seconds", "median"), least=("seconds", "min"), most=("seconds", "max")
     )
-    found["pairs_per_s"] = found["pairs"] / found["seconds"]
+    found["pairs_per_s"] = (found["pairs"] / found["seconds"]).round()
     return found.reset_index().sort_values(["table", "pairs_per_s"], ignore_index=True)
 
 

@@ -14,8 +14,6 @@ from recattn.tracking import uri
 from recattn.tracking.run import Run
 from recattn.tracking.session import track
 
-PARENT = "mlflow.parentRunId"
-
 
 @contextlib.contextmanager
 def track_child(
@@ -25,7 +23,7 @@ def track_child(
     where = uri.choose(tracking_uri)
     client = MlflowClient(where)
     experiment = client.get_experiment(client.get_run(parent_id).info.experiment_id).name
-    with track(experiment, run_name, tracking_uri=where, tags={PARENT: parent_id, **tags}) as run:
+    with track(experiment, run_name, tracking_uri=where, parent=parent_id, tags=tags) as run:
         yield run
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,14 +13,15 @@ import pandas as pd
 from recattn.config import FeatureSpec, ModelConfig, TrainConfig, to_dict
 from recattn.dataset import HistoryStore
 from recattn.dataset.doors import open_log
-from recattn.errors import ArtifactError, ConfigError, TrainingError, nearest
+from recattn.errors import ArtifactError
 from recattn.jobs.lock import alone
 from recattn.schema import read_items, read_users
 from recattn.tuning.crew import Outcome, crew
-from recattn.tuning.result import TuneResult
+from recattn.tuning.doors import METRIC, check
+from recattn.tuning.result import TuneResult, result_of
 from recattn.tuning.search import Search
 from recattn.tuning.space import Space
-from recattn.tuning.study import ERROR, RUN, Spec, bury, counted, hushed, make_pruner, make_sampler, open_study, running
+from recattn.tuning.study import RUN, Spec, bury, counted, hushed, make_pruner, make_sampler, open_study, running
 from recattn.tuning.task import Task, remove
 
 if TYPE_CHECKING:
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
 
 Data = pd.DataFrame | str | Path
 log = logging.getLogger("recattn")
-METRIC = "valid/ndcg_at_10"
-METRICS = ("ndcg_at_10", "recall_at_10", "retrieval_ndcg_at_10")  # of every validated epoch
 
 
 def tune(
@@ -129,36 +127,10 @@ def tune(
                 crew(folder, workers, threads, None if run is None else run.tracking_uri) as lanes,
             ):
                 search.run(lanes)
-        result = _result(found, area, model, settings, metric, place)
+        result = result_of(found, area, model, settings, metric, place)
     if run is not None:
         _keep(run, result)
     return result
-
-
-def check(
-    space: Mapping[str, Any],
-    model: ModelConfig,
-    settings: TrainConfig,
-    *,
-    trials: int = 20,
-    timeout: float | None = None,
-    workers: int = 1,
-    threads: int | None = None,
-    metric: str = METRIC,
-) -> Space:
-    """The space, with everything that can be wrong before data is read; ConfigError for what is."""
-    if importlib.util.find_spec("optuna") is None:
-        raise ConfigError("a search needs Optuna, which is not installed: pip install 'recattn[tune]'.")
-    area = Space.read(space)
-    area.check(model, settings)
-    for name, count in (("trials", trials), ("workers", workers), ("threads", 1 if threads is None else threads)):
-        if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-            raise ConfigError(f"{name} must be a whole number of at least 1, got {count!r}.")
-    if timeout is not None and not timeout > 0:
-        raise ConfigError(f"timeout must be a number of seconds above 0, got {timeout!r}.")
-    if metric.removeprefix("valid/") not in METRICS:
-        raise ConfigError(f"metric must be one of {', '.join(METRICS)}, got {metric!r}.{nearest(metric, METRICS)}")
-    return area
 
 
 def earlier_run(storage: str | Path, study: str) -> dict[str, str] | None:
@@ -236,47 +208,6 @@ def _teller(study: optuna.Study, run: Run | None) -> Any:
 
 def _short(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _result(
-    study: optuna.Study, space: Space, model: ModelConfig, train: TrainConfig, metric: str, storage: Path
-) -> TuneResult:
-    states = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
-    ended = [trial for trial in counted(study) if trial.state.name in states]
-    rows = [
-        {
-            "trial": trial.number,
-            "state": states[trial.state.name],
-            "value": trial.value,
-            "epochs": trial.last_step,
-            "seconds": (trial.datetime_complete - trial.datetime_start).total_seconds(),
-            **{one.name: trial.params.get(one.name) for one in space.dimensions},
-            "run_id": trial.user_attrs.get("run_id"),
-            "error": trial.user_attrs.get(ERROR),
-        }
-        for trial in ended
-    ]
-    complete = [trial for trial in ended if trial.state.name == "COMPLETE"]
-    if not complete:
-        why = next((row["error"] for row in reversed(rows) if row["error"]), "they were all pruned")
-        raise TrainingError(f"none of the {len(ended)} trials of study {study.study_name!r} ended well: {why}")
-    best = max(complete, key=lambda trial: (trial.value, -trial.number))
-    values = {one.name: best.params[one.name] for one in space.dimensions}
-    tuned = space.settings(values, model, train)
-    return TuneResult(
-        *tuned, values, best.value, metric, pd.DataFrame(rows), _importances(study), study.study_name, str(storage)
-    )
-
-
-def _importances(study: optuna.Study) -> dict[str, float]:
-    import optuna
-
-    try:
-        return optuna.importance.get_param_importances(
-            study, evaluator=optuna.importance.FanovaImportanceEvaluator(seed=0)
-        )
-    except (ValueError, RuntimeError):  # fewer than two complete trials, or all alike
-        return {}
 
 
 def _keep(run: Run, result: TuneResult) -> None:

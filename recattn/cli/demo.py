@@ -12,9 +12,10 @@ import pandas as pd
 
 from recattn.cli.console import NEWS, headline, hushed, log, say, show_table
 from recattn.cli.files import write_table
-from recattn.cli.judging import MODEL, Exam, title, verdict
+from recattn.cli.item_facts import popularity_of
+from recattn.cli.judging import MODEL, Exam, table_of, verdict
 from recattn.cli.keeping import keep_examples
-from recattn.cli.kinds import features, metrics
+from recattn.cli.kinds import BIAS, features, metrics
 from recattn.cli.progress import EpochLines
 from recattn.cli.settings import Tracking
 from recattn.cli.threads import cpu_threads
@@ -45,6 +46,7 @@ THREADS = 1  # the matrices are small; more threads only wait for each other on 
 RUNS: dict[str, Stage] = {"retrieval only": "retrieval", "target attention": "attention"}
 
 K = 10
+METRICS = ("ndcg", "recall")  # shown; the run has those of BIAS too
 HEADLINE = NDCG(K).name
 MADE_BY = "train.yaml"
 
@@ -77,7 +79,9 @@ def play(out: str, seed: int, training: Mapping[str, Any], size: Mapping[str, An
     write_sample(world, folder)
     split = split_by_time(world.interactions)
     log.info("%r", split)
-    exam = Exam(split, "last", metrics(["ndcg", "recall"], [K]), world.items["item_id"].tolist())
+    catalog = world.items["item_id"].tolist()
+    measures = metrics([*METRICS, *BIAS], [K], popularity=popularity_of(split.train, catalog))
+    exam = Exam(split, "last", measures, catalog)
     log.info("[2/4] judging baselines and the oracle on %s requests", f"{len(split.requests('test')):,}")
     others = _others(world, exam)
     reports = dict(others)
@@ -158,15 +162,8 @@ def _way(report: Report, reports: Mapping[str, Report]) -> float:
 
 def _table(reports: Mapping[str, Report]) -> pd.DataFrame:
     order = [name for name in reports if name != "oracle"] + ["oracle"]
-    rows = [
-        {
-            "recommender": name,
-            **{title(metric): value for metric, value in reports[name].summary.items()},
-            "way to oracle": f"{_way(reports[name], reports):.0%}",
-        }
-        for name in order
-    ]
-    return pd.DataFrame(rows)
+    table = table_of({name: reports[name] for name in order}, METRICS)
+    return table.assign(**{"way to oracle": [f"{_way(reports[name], reports):.0%}" for name in order]})
 
 
 def _tell(folder: Path, split: Split, table: pd.DataFrame, reports: Mapping[str, Report], seconds: float) -> None:

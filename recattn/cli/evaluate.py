@@ -9,25 +9,37 @@ from typing import Any, Literal
 import pandas as pd
 
 from recattn.cli.console import headline, log, say, show_table, working
-from recattn.cli.data import describe, read_given, read_log_frame, read_table
+from recattn.cli.data import describe, read_given, read_log_frame
 from recattn.cli.files import check_file, write_table
-from recattn.cli.judging import MODEL, Exam, interval, table_of, title, verdict
+from recattn.cli.item_facts import categories_of, popularity_of
+from recattn.cli.judged_files import judge_labelled, judge_lists
+from recattn.cli.judging import (
+    MODEL,
+    SEGMENTS,
+    Exam,
+    interval,
+    more_is_better,
+    show_segments,
+    table_of,
+    title,
+    verdict,
+)
 from recattn.cli.kinds import baselines as make_baselines
-from recattn.cli.kinds import listed
+from recattn.cli.kinds import check_metrics, listed
 from recattn.cli.kinds import metrics as make_metrics
 from recattn.cli.models import open_model
 from recattn.cli.settings import Columns, SplitSettings
 from recattn.dataset.targets import Target
-from recattn.errors import ConfigError
-from recattn.evaluation import Coverage, Report, evaluate
-from recattn.evaluation.evaluate import Metric
-from recattn.schema import require
+from recattn.errors import ConfigError, nearest
+from recattn.evaluation import Report
+from recattn.evaluation.labelled import Group
 from recattn.schema.columns import ITEM
 from recattn.schema.times import Unit
 
 COLUMNS, SPLIT = Columns(), SplitSettings()
 METRICS = ["ndcg", "recall", "mrr", "coverage"]
 NONE: list[str | dict[str, Any]] = []
+NONE_BY: list[str] = []
 
 
 def run(
@@ -40,9 +52,15 @@ def run(
     exclude_seen: bool = True,
     baselines: str | list[str | dict[str, Any]] = NONE,
     seen: Literal["keep", "drop"] = "keep",
+    labelled: str | None = None,
+    group: Group | None = None,
     metrics: str | list[str] = METRICS,
     k: int | str | list[int] = 10,
+    by: str | list[str] = NONE_BY,
+    segments: str | None = None,
     items: str | None = None,
+    diversity_column: str | None = None,
+    popularity: str | None = None,
     users: str | None = None,
     catalog_size: int | None = None,
     columns: Columns = COLUMNS,
@@ -51,10 +69,11 @@ def run(
     tracking_uri: str | None = None,
     overwrite: bool = False,
 ) -> None:
-    """Judge a model on the test part of a split, or a file of recommendations by a file of truth.
+    """Judge a model on the test part of a split, a file of recommendations by a file of truth, or labelled scores.
 
     recattn evaluate --model model --interactions log.parquet --baselines popularity
     recattn evaluate --recommendations mine.csv --truth held_out.csv --k 10,20
+    recattn evaluate --labelled scored.parquet
 
     Use the split the model was trained with; with another, it may have seen the answers.
 
@@ -68,9 +87,20 @@ def run(
         exclude_seen: For a model: whether items of the history are left out of lists, and of the truth.
         baselines: For a model: to set beside it, fitted on the training part.
         seen: For files: whether truth rows that are marked as seen count.
-        metrics: Of ndcg, recall, hit_rate, precision, mrr, coverage.
+        labelled: File with user_id or request_id, label (0 or 1), score, and where there are such probability and
+            weight: judged by AUC, AUC within groups, log loss and calibration error.
+        group: For labelled scores: within what AUC is taken; requests where there are such, else users.
+        metrics: Of lists: ndcg, recall, hit_rate, precision, mrr, map, coverage, gini, average_popularity, novelty,
+            intra_list_diversity.
         k: Places of a list that count: a number, or several: `10,20`.
-        items: File with a row an item: the catalog of coverage for files, and of baselines (by default the model's).
+        by: A table for each of these columns of requests; for a model of history_length, target_popularity, cold,
+            popularity; for files of those in segments.
+        segments: For files: a file with a row a request (or user), by whose columns to cut.
+        items: File with a row an item: the catalog of coverage and gini for files, and of baselines (by default the
+            model's).
+        diversity_column: For intra_list_diversity: the column of items that tells their categories, `war|drama`.
+        popularity: For average_popularity and novelty of files: a file with item_id and interactions, or the log that
+            the model learned from. For a model the training part is counted.
         users: For a model that uses them: file with the attributes of users.
         catalog_size: For files: the number of items, where there is no file of them.
         columns: What your files call our columns.
@@ -80,36 +110,63 @@ def run(
         overwrite: Whether to replace the file.
     """
     place = check_file(out, overwrite=overwrite)
-    measures = make_metrics(listed(metrics), _numbers(k))
-    if model is not None and interactions is not None and recommendations is None and truth is None:
-        if split.kind == "none":
-            raise ConfigError("split.kind must be time or leave_last_out: with 'none' there is nothing to judge by.")
-        rivals = make_baselines(listed(baselines))
-        recommender = open_model(model, tracking_uri)
-        config = recommender.config
-        frame = read_log_frame(interactions, columns, unit=unit, time=config.time)
-        describe(frame, "interactions")
-        held_out = split.cut(frame, time=config.time, ties=config.ties)
-        log.info("%r", held_out)
-        exam = Exam(held_out, target, measures, recommender.items.vocabulary.ids.tolist(), exclude_seen)
-        with working("judging"):
-            reports = {MODEL: exam.judge(exam.ask(recommender, user_features=read_given(users, "users", columns)))}
-            for name, rival in rivals.items():
-                catalog = read_given(items, "items", columns)
-                if catalog is None:
-                    catalog = pd.DataFrame({ITEM: recommender.items.vocabulary.ids})
-                rival.fit(held_out.train, items=catalog, time=config.time, ties=config.ties)
-                reports[name] = exam.judge(exam.ask(rival))
-    elif recommendations is not None and truth is not None and model is None and interactions is None:
-        lists, held = read_table(recommendations, "recommendations", columns), read_table(truth, "truth", columns)
-        catalog_items = read_given(items, "items", columns)
-        report = _of_files(lists, held, measures, seen, catalog_items, catalog_size)
-        reports = {Path(recommendations).stem: report}
-    else:
+    names, ks, cuts = listed(metrics), _numbers(k), listed(by)
+    way = (model, interactions), (recommendations, truth), (labelled,)
+    if sum(any(part is not None for part in one) for one in way) != 1 or not any(None not in one for one in way):
         raise ConfigError(
-            "give --model and --interactions to judge a model, or --recommendations and --truth to judge a file."
+            "give --model and --interactions to judge a model, --recommendations and --truth to judge a file, or "
+            "--labelled to judge scores beside labels."
         )
-    _tell(reports, place)
+    if labelled is not None:
+        report = judge_labelled(labelled, columns, group=group, segments=segments)
+        _tell_labelled(Path(labelled).stem, report, cuts, place)
+        return
+    if recommendations is not None and truth is not None:
+        facts = {"popularity": popularity, "features": diversity_column}
+        check_metrics(names, ks, [fact for fact, value in facts.items() if value is not None])
+        report = judge_lists(
+            recommendations,
+            truth,
+            names,
+            ks,
+            columns,
+            seen=seen,
+            items=items,
+            catalog_size=catalog_size,
+            popularity=popularity,
+            diversity_column=diversity_column,
+            segments=segments,
+        )
+        _tell({Path(recommendations).stem: report}, cuts, place)
+        return
+    assert model is not None
+    assert interactions is not None
+    if split.kind == "none":
+        raise ConfigError("split.kind must be time or leave_last_out: with 'none' there is nothing to judge by.")
+    check_metrics(names, ks, ["popularity", *(["features"] if items and diversity_column else [])])
+    for cut in cuts:
+        if cut not in SEGMENTS:
+            raise ConfigError(
+                f"by has no {cut!r}.{nearest(cut, SEGMENTS)} For a model there are: {', '.join(SEGMENTS)}."
+            )
+    rivals = make_baselines(listed(baselines))
+    recommender = open_model(model, tracking_uri)
+    config, known = recommender.config, recommender.items.vocabulary.ids.tolist()
+    item_frame = read_given(items, "items", columns)
+    features = categories_of(item_frame, diversity_column) if item_frame is not None and diversity_column else None
+    frame = read_log_frame(interactions, columns, unit=unit, time=config.time)
+    describe(frame, "interactions")
+    held_out = split.cut(frame, time=config.time, ties=config.ties)
+    log.info("%r", held_out)
+    measures = make_metrics(names, ks, popularity=popularity_of(held_out.train, known), features=features)
+    exam = Exam(held_out, target, measures, known, exclude_seen)
+    with working("judging"):
+        reports = {MODEL: exam.judge(exam.ask(recommender, user_features=read_given(users, "users", columns)))}
+        for name, rival in rivals.items():
+            catalog = pd.DataFrame({ITEM: known}) if item_frame is None else item_frame
+            rival.fit(held_out.train, items=catalog, time=config.time, ties=config.ties)
+            reports[name] = exam.judge(exam.ask(rival))
+    _tell(reports, cuts, place)
 
 
 def _numbers(k: int | str | list[int]) -> list[int]:
@@ -119,35 +176,36 @@ def _numbers(k: int | str | list[int]) -> list[int]:
         raise ConfigError(f"k must be a whole number, or several such as 10,20, got {k!r}.") from None
 
 
-def _of_files(
-    recommendations: pd.DataFrame,
-    truth: pd.DataFrame,
-    metrics: Sequence[Metric],
-    seen: Literal["keep", "drop"],
-    items: pd.DataFrame | None,
-    catalog_size: int | None,
-) -> Report:
-    """Coverage, which needs a catalog, is left out where there is none."""
-    if items is not None:
-        require(items, [ITEM], "items")
-    known = items is not None or catalog_size is not None
-    chosen = [metric for metric in metrics if known or not isinstance(metric, Coverage)]
-    if len(chosen) < len(metrics):
-        log.info("coverage is left out: it needs --items or --catalog_size")
-    catalog = None if items is None else items[ITEM]
-    return evaluate(recommendations, truth, chosen, seen=seen, catalog=catalog, catalog_size=catalog_size)
-
-
-def _tell(reports: dict[str, Report], place: Path | None) -> None:
+def _tell(reports: dict[str, Report], by: Sequence[str], place: Path | None) -> None:
     first = next(iter(reports.values()))
     policy = first.policy
     headline(f"{policy['requests']:,} requests by {policy['key']}, {policy['truth_rows']:,} truth rows")
     table = table_of(reports)
-    show_table(table, best=tuple(table.columns[1:]) if len(table) > 1 else ())
+    show_table(table, best=more_is_better(first) if len(table) > 1 else ())
     for name in first.per_request.columns.intersection(list(first.summary))[:1]:
         say(verdict(reports, name) if len(reports) > 1 else f"{title(name)}: {interval(first, name)}")
+    show_segments(reports, by)
     if policy["requests_without_recommendations"]:
         log.warning("%s requests have no recommendation: misses", f"{policy['requests_without_recommendations']:,}")
+    _keep(reports, place)
+
+
+def _tell_labelled(name: str, report: Report, by: Sequence[str], place: Path | None) -> None:
+    policy = report.policy
+    rows = f"{policy['truth_rows']:,} rows, {policy['positive_rows']:,} of label 1"
+    headline(f"{rows}, grouped by {policy['key']}")
+    show_table(table_of({name: report}).rename(columns={"recommender": "scores"}))
+    if "grouped_auc" in report.per_request:
+        say(f"{title('grouped_auc')}: {interval(report, 'grouped_auc')}")
+    show_segments({name: report}, by)
+    if policy["one_label_groups"]:
+        log.info("%s groups have one label only: in no grouped AUC", f"{policy['one_label_groups']:,}")
+    if policy["unscored_rows_ignored"]:
+        log.warning("%s rows have no score: left out", f"{policy['unscored_rows_ignored']:,}")
+    _keep({name: report}, place)
+
+
+def _keep(reports: dict[str, Report], place: Path | None) -> None:
     if place is not None:
         rows = [report.per_request.assign(recommender=name) for name, report in reports.items()]
         write_table(pd.concat(rows, ignore_index=True), place)

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import pandas as pd
 
-from recattn.cli.console import hushed
+from recattn.cli.console import headline, hushed, show_table
+from recattn.cli.kinds import BIAS
+from recattn.comparison.words import metric_title as title
 from recattn.dataset import Split
 from recattn.dataset.targets import Target
 from recattn.evaluation import Report, evaluate, mean_interval, paired_bootstrap
 from recattn.evaluation.evaluate import Metric
+from recattn.schema.columns import COLD, HISTORY_LENGTH, POPULARITY, TARGET_POPULARITY
 
 if TYPE_CHECKING:
     from recattn.baselines.base import Baseline
     from recattn.recommender import Recommender
 
 MODEL = "recattn"
+SEGMENTS = (HISTORY_LENGTH, TARGET_POPULARITY, COLD, POPULARITY)  # of every exam
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -64,17 +68,32 @@ class Exam:
         )
 
 
-def table_of(reports: Mapping[str, Report]) -> pd.DataFrame:
-    """One row a recommender: `recommender`, then its metrics under the names people know (`NDCG@10`)."""
-    rows = [{"recommender": name} | {title(m): v for m, v in r.summary.items()} for name, r in reports.items()]
+def table_of(reports: Mapping[str, Report], stems: Collection[str] | None = None) -> pd.DataFrame:
+    """One row a recommender: `recommender`, then its metrics (of `stems`) under the names people know (`NDCG@10`)."""
+    rows = [
+        {"recommender": name}
+        | {title(m): value for m, value in report.summary.items() if not stems or _stem(m) in stems}
+        for name, report in reports.items()
+    ]
     return pd.DataFrame(rows)
 
 
-def title(metric: str) -> str:
-    """`NDCG@10` for `ndcg_at_10`."""
-    stem, _, k = metric.rpartition("_at_")
-    words = {"ndcg": "NDCG", "mrr": "MRR", "hit_rate": "HitRate"}
-    return f"{words.get(stem, stem.capitalize())}@{k}"
+def more_is_better(report: Report) -> tuple[str, ...]:
+    """The columns of `table_of` whose greatest value is the best."""
+    return tuple(title(metric) for metric in report.summary if _stem(metric) not in (*BIAS, "intra_list_diversity"))
+
+
+def show_segments(reports: Mapping[str, Report], by: Sequence[str]) -> None:
+    """A table a segment column: the metrics of each recommender in each group of requests."""
+    for column in by:
+        tables = [report.by_segment(column).assign(recommender=name) for name, report in reports.items()]
+        table = pd.concat(tables, ignore_index=True).rename(columns=lambda name: title(name) if "_" in name else name)
+        headline(f"by {column}")
+        show_table(table[["recommender", *table.columns.drop("recommender")]])
+
+
+def _stem(metric: str) -> str:
+    return metric.rpartition("_at_")[0] or metric
 
 
 def interval(report: Report, metric: str) -> str:

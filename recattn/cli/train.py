@@ -11,10 +11,11 @@ from recattn.cli.console import NEWS, headline, log, say, show_table
 from recattn.cli.data import read_table
 from recattn.cli.files import check_place
 from recattn.cli.held_out import hold_out
-from recattn.cli.judging import MODEL, Exam, table_of, verdict
+from recattn.cli.item_facts import popularity_of
+from recattn.cli.judging import MODEL, Exam, more_is_better, table_of, verdict
 from recattn.cli.keeping import keep_examples, keep_model, keep_reports
+from recattn.cli.kinds import BIAS, features, listed, metrics
 from recattn.cli.kinds import baselines as make_baselines
-from recattn.cli.kinds import features, listed, metrics
 from recattn.cli.progress import EpochLines
 from recattn.cli.settings import Columns, SplitSettings, Tracking
 from recattn.cli.threads import cpu_threads
@@ -102,7 +103,7 @@ def run(
         user_features=features(listed(user_features), "user_features"),
         context_features=features(listed(context_features), "context_features"),
     )
-    rivals, measures = make_baselines(listed(baselines)), metrics(METRICS, [check_k(k)])
+    rivals, k = make_baselines(listed(baselines)), check_k(k)
     item_frame = None if items is None else read_items(read_table(items, "items", columns))
     user_frame = None if users is None else read_users(read_table(users, "users", columns))
     held_out, past = hold_out(interactions, columns, unit, split, clean, model)
@@ -125,7 +126,9 @@ def run(
         recommender.save(place, overwrite=overwrite)
         log.info("the model is in %s", place)
         if held_out is not None:
-            exam = Exam(held_out, target, measures, recommender.items.vocabulary.ids.tolist(), exclude_seen)
+            catalog = recommender.items.vocabulary.ids.tolist()
+            measures = metrics([*METRICS, *BIAS], [k], popularity=popularity_of(held_out.train, catalog))
+            exam = Exam(held_out, target, measures, catalog, exclude_seen)
             begin = time.perf_counter()
             answers = exam.ask(recommender, user_features=user_frame)
             seconds = time.perf_counter() - begin
@@ -156,8 +159,7 @@ def _tell(reports: Mapping[str, Report], k: int) -> None:
         return
     requests = reports[MODEL].policy["requests"]
     headline(f"test part, {requests:,} requests, full catalog")
-    table = table_of(reports)
-    show_table(table, best=tuple(table.columns[1:]))
+    show_table(table_of(reports, METRICS), best=more_is_better(reports[MODEL]))
     if len(reports) > 1:
         say(verdict(reports, NDCG(k).name))
 

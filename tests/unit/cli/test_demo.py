@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from recattn.cli import demo
+from recattn.cli.kinds import BIAS
 
 SIZE = {"n_users": 60, "n_items": 40, "mean_interactions": 14.0, "days": 180.0}
 
@@ -39,6 +40,7 @@ def test_the_demo_sets_its_models_between_baselines_and_oracle(played: tuple[Pat
     assert list(table.index) == ["popularity", "recency", "item_knn", *demo.RUNS, "oracle"]
     assert table.loc["popularity", "way to oracle"] == "0%"
     assert table.loc["oracle", "way to oracle"] == "100%"
+    assert list(table) == ["NDCG@10", "Recall@10", "way to oracle"]
     assert table.loc["oracle", "NDCG@10"] == table["NDCG@10"].max()
 
 
@@ -51,6 +53,8 @@ def test_the_demo_logs_two_runs_of_one_experiment(uri: str) -> None:
     for run in runs:
         assert run.info.status == "FINISHED"
         assert {"test/ndcg_at_10", "test_oracle/ndcg_at_10", "test/way_to_oracle"} <= set(run.data.metrics)
+        bias = {f"{prefix}/{stem}_at_10" for prefix in ("test", "test_popularity") for stem in BIAS}
+        assert bias <= set(run.data.metrics)
 
 
 def test_its_config_trains_into_the_same_mlflow_and_the_model_comes_back_from_there(

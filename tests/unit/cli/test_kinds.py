@@ -1,8 +1,9 @@
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
-from recattn.cli.kinds import baselines, features, listed, metrics
+from recattn.cli.kinds import BIAS, baselines, check_metrics, features, listed, metrics
 from recattn.config import Categorical, Multi, Numeric
 from recattn.errors import ConfigError
 
@@ -57,6 +58,23 @@ def test_every_metric_is_made_at_every_k() -> None:
         "coverage_at_5",
         "coverage_at_10",
     ]
+
+
+def test_metrics_are_given_what_they_need_to_know() -> None:
+    counts = pd.Series({"a": 3, "b": 1})
+    made = metrics([*BIAS, "intra_list_diversity"], [2], popularity=counts, features=pd.Series({"a": "x", "b": "y"}))
+    assert [metric.name for metric in made] == [
+        "gini_at_2",
+        "average_popularity_at_2",
+        "novelty_at_2",
+        "intra_list_diversity_at_2",
+    ]
+    with pytest.raises(ConfigError, match="novelty needs the interactions of each item: give --popularity FILE"):
+        check_metrics(["gini", "novelty"], [10], ["features"])
+    with pytest.raises(ConfigError, match=r"intra_list_diversity needs .*--items FILE and --diversity_column"):
+        metrics(["intra_list_diversity"], [10], popularity=counts)
+    with pytest.raises(ConfigError, match=r"metrics has no kind 'ginni'. Did you mean 'gini'"):
+        check_metrics(["ginni"], [10], [])
 
 
 def test_a_k_of_zero_is_refused() -> None:

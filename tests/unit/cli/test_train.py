@@ -34,6 +34,7 @@ def test_a_config_trains_judges_and_saves_a_model(recattn, config: Path) -> None
     rows = [line.split()[0] for line in done.out.splitlines() if " 0." in line]
     assert rows[:3] == ["recattn", "popularity", "popularity"]
     assert "popularity 30D" in done.out
+    assert "Novelty" not in done.out  # which the run of MLflow has
     assert "epoch 1: loss" in done.err
     assert "recattn recommend --model model" in done.out
     model = Recommender.load("model")

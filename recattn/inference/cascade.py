@@ -52,6 +52,11 @@ class CatalogView:
         return cls(codes, scorer.candidates(codes), scorer.items.biases(codes))
 
 
+def by_pairs(scorer: Scorer, stage: Stage) -> bool:
+    """Whether the score sets every item against every event; else it is a product, with counted transitions at most."""
+    return stage == "deep" or (stage == "attention" and scorer.attention is not None)
+
+
 def rank_catalog(
     scorer: Scorer,
     batch: RequestBatch,
@@ -74,7 +79,7 @@ def rank_catalog(
         cascade: Whether and how much each score passes on.
     """
     prefixes = scorer.requests(batch, stage)
-    staged = cascade.used_for(len(catalog.codes), stage)
+    staged = by_pairs(scorer, stage) and cascade.used_for(len(catalog.codes), stage)
     scores = catalog_scores(scorer, prefixes, catalog, allowed, "retrieval" if staged else stage)
     if not staged:
         return best_items(scores, catalog, k)

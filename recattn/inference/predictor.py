@@ -16,7 +16,7 @@ from recattn.config import Stage
 from recattn.dataset.requests import Requests, gather_ranges
 from recattn.dataset.tables import ItemTable
 from recattn.errors import ConfigError
-from recattn.inference.cascade import Cascade, CatalogView, rank_catalog
+from recattn.inference.cascade import Cascade, CatalogView, by_pairs, rank_catalog
 from recattn.inference.lending import lent
 from recattn.inference.pieces import cut
 from recattn.nn.scorer import Scorer
@@ -114,7 +114,7 @@ class Predictor:
 
     def width(self, catalog_size: int, stage: Stage) -> int:
         """Candidates that the most expensive score sees a request."""
-        if stage == "retrieval":
+        if not by_pairs(self.scorer, stage):
             return max(1, catalog_size // self.scorer.config.dim)
         return self.cascade.retrieval if self.cascade.used_for(catalog_size, stage) else catalog_size
 
@@ -168,7 +168,7 @@ def not_seen(seen: Tensor, codes: Tensor, size: int) -> Tensor:
     """bool [R, S]: False where `codes` [S] is among the row of `seen` (int64 [R, N], 0 = padding)."""
     mask = torch.ones(len(seen), size, dtype=torch.bool, device=seen.device)
     mask.scatter_(1, seen, False)
-    return mask[:, codes]
+    return mask.index_select(1, codes)
 
 
 def to_device(batch: RequestBatch, device: torch.device) -> RequestBatch:

@@ -242,7 +242,7 @@ class Scorer(nn.Module):
         found = prefixes.remembered_RN
         if found is None:
             return scores
-        return scores + (found[:, codes] if codes.dim() == 1 else found.gather(1, codes))
+        return scores + (found.index_select(1, codes) if codes.dim() == 1 else found.gather(1, codes))
 
     @staticmethod
     def retrieval(states_RD: Tensor, items: Tensor, biases: Tensor) -> Tensor:

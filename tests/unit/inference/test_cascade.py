@@ -12,6 +12,7 @@ import torch
 
 from recattn.config import Stage
 from recattn.inference.cascade import Cascade, CatalogView, rank_catalog
+from recattn.inference.predictor import Predictor
 
 WHOLE = Cascade()
 SIZE = 14
@@ -92,6 +93,18 @@ def test_retrieval_alone_is_never_staged(bench: Any) -> None:
     assert not Cascade(threshold=0).used_for(SIZE, "retrieval")
     codes, _ = rank(bench, Cascade(threshold=0, retrieval=2), 5, "retrieval")
     np.testing.assert_array_equal(codes, rank(bench, WHOLE, 5, "retrieval")[0])
+
+
+def test_counted_transitions_alone_are_never_staged(bench: Any) -> None:
+    scorer = copy.deepcopy(bench.scorer)
+    scorer.attention = None
+    counted = replace(bench, model=replace(bench.model, scorer=scorer))
+    codes, scores = rank(counted, Cascade(threshold=0, retrieval=2), 5, "attention")
+    whole_codes, whole = rank(counted, WHOLE, 5, "attention")
+    np.testing.assert_array_equal(codes, whole_codes)
+    np.testing.assert_array_equal(scores, whole)
+    predictor = Predictor(scorer, bench.plan.table, cascade=Cascade(threshold=0))
+    assert predictor.width(SIZE, "attention") == predictor.width(SIZE, "retrieval")
 
 
 def test_catalogs_up_to_the_threshold_are_scored_whole() -> None:

@@ -120,7 +120,6 @@ def test_each_trial_is_a_run_below_that_of_the_search(done: tuple[Result, Result
         (["--interactions", "nowhere.csv"], FAILED, "no file or folder 'nowhere.csv'"),
         (["--out", "no/search"], FAILED, "there is no folder"),
         (["--storage", "no/study.db"], FAILED, "there is no folder"),
-        (["--item_features", "[{kind: multi, column: genre}]"], FAILED, "genre"),
     ],
 )
 def test_a_mistake_is_told(recattn, files: Path, given: list[str], status: int, message: str) -> None:

@@ -31,7 +31,7 @@ from recattn.dataset.tables import ItemTable
 from recattn.errors import ConfigError, DataError, NotFittedError, listed
 from recattn.inference.artifact import load_model, save_model
 from recattn.inference.calibration import Calibration
-from recattn.inference.cascade import Cascade
+from recattn.inference.cascade import Cascade, by_pairs
 from recattn.inference.doors import make_assembler, open_history, tell_without_context
 from recattn.inference.explain import explanations
 from recattn.inference.explain_parts import parts_frame
@@ -248,7 +248,7 @@ class Recommender:
         tell_without_context(plan, requests)
         tell_short(k, len(codes))
         predictor, stage = self._predictor(device, threads), self._stage(stage)
-        if self.cascade.used_for(len(self.items) - 1, stage):
+        if by_pairs(self.scorer, stage) and self.cascade.used_for(len(self.items) - 1, stage):
             log.info(
                 "the catalog has %s items: retrieval keeps %s, attention %s of them for the %s score",
                 *(f"{n:,}" for n in (len(self.items) - 1, self.cascade.retrieval, self.cascade.attention)),

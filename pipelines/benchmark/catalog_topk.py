@@ -30,7 +30,7 @@ from pipelines.benchmark.speed_process import peak_bytes
 from recattn.errors import RecattnError
 from recattn.evaluation.metrics import ndcg
 from recattn.inference.artifact import load_model
-from recattn.inference.cascade import Cascade
+from recattn.inference.cascade import Cascade, by_pairs
 from recattn.inference.model import FittedModel
 from recattn.inference.predictor import Predictor
 from recattn.jobs import ScoreJob, run_job
@@ -113,7 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         table = model.blueprint.table
         about = {"items": int(table.recommendable.sum()), "k": given.k, "score": config.score}
         about |= {"attention": config.attention, "dim": config.dim, "max_history": config.max_history}
-        about["cascade"] = Cascade().used_for(about["items"], config.score)
+        about["cascade"] = by_pairs(model.scorer, config.score) and Cascade().used_for(about["items"], config.score)
         found = about | loss(model, log, given.sample) | timed_job(given.model, log, given.k, given.users)
     except RecattnError as error:
         print(f"error: {error}", file=sys.stderr)

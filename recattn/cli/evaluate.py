@@ -180,9 +180,9 @@ def _tell(reports: dict[str, Report], by: Sequence[str], place: Path | None) -> 
     first = next(iter(reports.values()))
     policy = first.policy
     headline(f"{policy['requests']:,} requests by {policy['key']}, {policy['truth_rows']:,} truth rows")
-    table = table_of(reports)
-    show_table(table, best=more_is_better(first) if len(table) > 1 else ())
-    for name in first.per_request.columns.intersection(list(first.summary))[:1]:
+    table, best = table_of(reports), more_is_better(first)
+    show_table(table, best=best if len(table) > 1 else ())
+    for name in [name for name in first.summary if name in first.per_request and title(name) in best][:1]:
         say(verdict(reports, name) if len(reports) > 1 else f"{title(name)}: {interval(first, name)}")
     show_segments(reports, by)
     if policy["requests_without_recommendations"]:

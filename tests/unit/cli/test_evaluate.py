@@ -43,7 +43,7 @@ def test_a_file_of_anybody_is_judged_by_a_file_of_truth(recattn) -> None:
 
 def test_a_model_is_judged_by_what_its_lists_are_like_and_for_whom(recattn, ask, files: Path) -> None:
     items = ["--items", files / "items.parquet", "--diversity_column", "genres"]
-    names = "map,gini,average_popularity,novelty,intra_list_diversity"
+    names = "average_popularity,map,gini,novelty,intra_list_diversity"
     done = recattn(
         *ask,
         *items,
@@ -59,6 +59,7 @@ def test_a_model_is_judged_by_what_its_lists_are_like_and_for_whom(recattn, ask,
     assert done.status == 0, done.err
     for words in ("MAP@10", "Gini@10", "Average popularity@10", "Novelty@10", "Intra list diversity@10"):
         assert words in done.out
+    assert "MAP@10 ahead of popularity" in done.out or "MAP@10 behind popularity" in done.out
     assert "by history_length" in done.out
     assert "by popularity" in done.out
     rows = pd.read_csv("r.csv")

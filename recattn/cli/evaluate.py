@@ -117,6 +117,8 @@ def run(
             "give --model and --interactions to judge a model, --recommendations and --truth to judge a file, or "
             "--labelled to judge scores beside labels."
         )
+    if cuts and model is None and segments is None:
+        raise ConfigError(f"--by {','.join(cuts)} needs columns of requests: give --segments FILE.")
     if labelled is not None:
         report = judge_labelled(labelled, columns, group=group, segments=segments)
         _tell_labelled(Path(labelled).stem, report, cuts, place)

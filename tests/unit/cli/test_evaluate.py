@@ -99,7 +99,8 @@ def test_files_say_how_popular_items_are_what_they_are_like_and_who_asked(recatt
         (["--metrics", "intra_list_diversity"], 2, "give --items FILE and --diversity_column NAME"),
         (["--diversity_column", "genres"], 2, "--diversity_column genres is a column of items: give --items FILE"),
         (["--diversity_column", "genre", "--items", "items.csv"], 1, "items has no column 'genre'"),
-        (["--by", "country"], 2, "the report has no segment column 'country'. It has none"),
+        (["--by", "country"], 2, "--by country needs columns of requests: give --segments FILE"),
+        (["--by", "county", "--segments", "who.csv"], 2, "no segment column 'county'. Did you mean 'country'"),
         (["--segments", "items.csv"], 1, "segments must be a DataFrame with a column 'user_id'"),
         (["--labelled", "r.csv"], 2, "give --model and --interactions to judge a model"),
     ],
@@ -107,6 +108,7 @@ def test_files_say_how_popular_items_are_what_they_are_like_and_who_asked(recatt
 def test_a_mistake_about_files_is_told(recattn, given: list[str], status: int, message: str) -> None:
     asked = write_lists()
     pd.DataFrame({"item_id": list("abc"), "genres": ["x", "x|y", "z"]}).to_csv("items.csv", index=False)
+    pd.DataFrame({"user_id": ["u", "v"], "country": ["NL", "DE"]}).to_csv("who.csv", index=False)
     done = recattn(*asked, *given)
     assert (done.status, message in done.err) == (status, True), done.err
     assert "Traceback" not in done.err

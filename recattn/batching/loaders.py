@@ -16,12 +16,17 @@ from recattn.dataset.requests import Requests, gather_ranges
 from recattn.dataset.windows import Windows
 
 
-def bucketed_batches(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int) -> list[np.ndarray]:
+def share(count: int, rank: int, world_size: int) -> range:
+    """What `rank` has of `count` rows: neighbours, so that a process reads one part of a store; all but evenly cut."""
+    return range(count * rank // world_size, count * (rank + 1) // world_size)
+
+
+def bucketed_batches(lengths: np.ndarray, batch_size: int, *, seed: int, epoch: int, rank: int = 0) -> list[np.ndarray]:
     """Batches of rows of similar length, in random order: a pure function of its arguments.
 
     Rows are shuffled, sorted by length within stretches of 50 batches, cut, and the batches shuffled.
     """
-    rng = np.random.default_rng([seed, epoch])
+    rng = np.random.default_rng([seed, epoch, rank])
     order = rng.permutation(len(lengths))
     stretch = 50 * batch_size
     pieces = [order[start : start + stretch] for start in range(0, len(order), stretch)]
@@ -49,7 +54,9 @@ class _Batches(IterableDataset[Any]):
 class WindowBatches(_Batches):
     """Batch `step` of the current epoch; every rank sees its own share, all ranks the same number of steps.
 
-    A batch depends on (seed, epoch, step, rank) alone, so a resumed fit sees the batches an undisturbed one would.
+    A batch depends on (seed, epoch, step, rank) alone, so a resumed fit sees the batches an undisturbed one would. A
+    step has `batch_size` windows of each rank; a rank whose share ends before the last step has a `spare` batch there,
+    which is to count nothing.
     """
 
     def __init__(
@@ -69,19 +76,31 @@ class WindowBatches(_Batches):
     def set_epoch(self, epoch: int) -> None:
         """Draw the batches of `epoch`."""
         self.epoch = epoch
-        self._batches = bucketed_batches(self.windows.lengths, self.train.batch_size, seed=self.train.seed, epoch=epoch)
+        mine = share(len(self.windows), self.rank, self.world_size)
+        lengths = self.windows.lengths[mine.start : mine.stop]
+        batches = bucketed_batches(lengths, self.train.batch_size, seed=self.train.seed, epoch=epoch, rank=self.rank)
+        self._batches = [mine.start + batch for batch in batches]
 
     def __len__(self) -> int:
-        return -(-len(self._batches) // self.world_size)
+        largest = -(-len(self.windows) // self.world_size)
+        return -(-largest // self.train.batch_size)
+
+    def spare(self, step: int) -> bool:
+        """Whether the batch is there only so that no rank waits for another."""
+        return step >= len(self._batches)
 
     def __getitem__(self, step: int) -> WindowBatch:
-        rows = self._batches[(step * self.world_size + self.rank) % len(self._batches)]
+        rows = np.zeros(1, np.int64) if self.spare(step) else self._batches[step]
         rng = np.random.default_rng([self.train.seed, self.epoch, step, self.rank])
         return self.assembler.windows(self.windows, rows, self.train, self.sampler, rng)
 
 
 class TruthBatches(_Batches):
-    """Validation requests with their answers, similar history lengths together; every rank sees its own share."""
+    """Validation requests with their answers, similar history lengths together; every rank sees its own share.
+
+    Shares are of unequal size, without repeats. Only a rank without any has a `spare` batch, which is to count nothing:
+    ranks wait for each other at the end of a validation.
+    """
 
     def __init__(
         self,
@@ -99,7 +118,13 @@ class TruthBatches(_Batches):
         self.exclude_seen = exclude_seen
         order = np.argsort(requests.lengths, kind="stable")
         batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
-        self._batches = batches[rank::world_size]
+        self.spare = rank >= len(batches)
+        self._batches = batches[:1] if self.spare else batches[rank::world_size]
+        self._places = [0] if self.spare else range(rank * batch_size, len(order), world_size * batch_size)
+
+    def place(self, step: int) -> int:
+        """How many of all ranks' requests come before the first of batch `step`."""
+        return self._places[step]
 
     def __len__(self) -> int:
         return len(self._batches)

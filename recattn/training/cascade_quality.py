@@ -31,16 +31,14 @@ class CascadeSample:
     def __init__(self, requests: int, catalog_size: int, *, scored: bool) -> None:
         most = REQUESTS if scored else min(REQUESTS, max(1, PAIRS // max(catalog_size, 1)))
         self.step = max(1, -(-requests // most))
-        self._asked = 0
 
-    def rows(self, count: int) -> list[int]:
-        """Rows to look at in the next batch, of `count` requests."""
-        rows = list(range(-self._asked % self.step, count, self.step))
-        self._asked += count
-        return rows
+    def rows(self, place: int, count: int) -> list[int]:
+        """Rows to look at in a batch of `count` requests that has `place` requests before it."""
+        return list(range(-place % self.step, count, self.step))
 
     def judge(
         self,
+        place: int,
         scorer: Scorer,
         prefixes: Prefixes,
         catalog: CatalogView,
@@ -49,9 +47,10 @@ class CascadeSample:
         final: Tensor | None,
         truth: Tensor,
     ) -> dict[str, np.ndarray]:
-        """`cascade_quality` of the chosen rows of a batch; empty where none is.
+        """`cascade_quality` of the chosen rows of a batch, maybe none.
 
         Args:
+            place: Requests before the batch.
             scorer: The scorer.
             prefixes: The batch's R requests.
             catalog: S items.
@@ -60,10 +59,7 @@ class CascadeSample:
             final: The most expensive one; None: not computed yet.
             truth: int64 [R, M].
         """
-        chosen = self.rows(len(truth))
-        if not chosen:
-            return {}
-        rows = torch.tensor(chosen, device=truth.device)
+        rows = torch.tensor(self.rows(place, len(truth)), dtype=torch.int64, device=truth.device)
         if final is None:
             final = whole_scores(scorer, take(prefixes, rows), catalog)
             final = final if allowed is None else final.masked_fill(~allowed[rows], -torch.inf)

@@ -28,6 +28,7 @@ from recattn.training.data_module import DataModule
 from recattn.training.lit_scorer import MONITOR, LitScorer
 from recattn.training.memory_weights import choose_weights
 from recattn.training.prepare import FitData
+from recattn.training.processes import Agreement
 from recattn.training.trainer import check_unused, interruptible, make_trainer, quiet_lightning, quiet_parts
 
 log = logging.getLogger("recattn")
@@ -55,23 +56,29 @@ def fit_scorer(
 ) -> FitResult:
     """Train a scorer on `data` and give it back with its best weights (without validation, its last).
 
+    Under a trainer of several processes (`strategy="ddp"`) each calls this with the same arguments, and each ends with
+    the same weights; a step then has `batch_size` windows of every process. The first process alone writes
+    checkpoints, and only a resumed fit reads them elsewhere.
+
     Args:
         data: What to train on.
         scorer: Weights to start from; None draws them from the seed.
-        trainer: Any `lightning.Trainer`; None makes one for the best device there is.
+        trainer: Any `lightning.Trainer` whose processes stay to the end of the script; None makes one for the best
+            device there is.
         observers: Told of the epochs.
         checkpoint_dir: Folder for `last.ckpt`, `best.ckpt`; None uses a temporary one.
         resume: Go on from `last.ckpt` there, if there is one: same batches, same weights as if undisturbed.
 
     Raises:
-        ConfigError: The folder holds a fit and `resume` is false, or the fit of other data or settings; or the
-            trainer has been used for another fit.
+        ConfigError: The folder holds a fit and `resume` is false, or the fit of other data or settings; the trainer
+            has been used for another fit; or its processes have different data, settings or checkpoints.
         TrainingError: The loss is not a number. The last good checkpoint is kept; the message names it.
         ArtifactError: Checkpoints cannot be written; none is left half-written.
     """
     temporary = tempfile.mkdtemp(prefix="recattn-") if checkpoint_dir is None else None
     folder = Path(temporary or checkpoint_dir)  # type: ignore[arg-type]
-    start = _starting_point(folder, data, resume)
+    fingerprint = _fingerprint(data)
+    start = _starting_point(folder, fingerprint, resume)
     plan = data.blueprint
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(plan.train.seed)
@@ -84,12 +91,14 @@ def fit_scorer(
         callbacks = [tell, *keepers(str(folder), plan.train, validated=data.validation is not None)]
         given = trainer
         trainer = make_trainer(plan.train, folder) if given is None else given
+        if trainer.world_size > 1:
+            callbacks.append(Agreement(fingerprint | _also_alike(data, start)))
         if start is None:
             check_unused(trainer)
         own = list(trainer.callbacks)  # type: ignore[attr-defined]
         _keep_states(folder, observers)
         if data.validation is not None:
-            log.info(validation_cost(lit, module))
+            log.info(validation_cost(lit, module, trainer.world_size))
         try:
             trainer.callbacks.extend(callbacks)  # type: ignore[attr-defined]
             with interruptible(trainer), quiet_lightning() if given is None else quiet_parts(folder):
@@ -106,13 +115,9 @@ def fit_scorer(
             raise
         finally:
             trainer.callbacks[:] = own  # type: ignore[attr-defined]
-    best = _written_to(callbacks, folder) / "best.ckpt"
-    best_epoch = None
-    if data.validation is not None and best.exists():
-        state = torch.load(best, map_location="cpu", weights_only=True)
-        lit.load_state_dict(state["state_dict"])
-        best_epoch = int(state["epoch"])
-    trainer.strategy.barrier()  # all processes have read what the first one wrote
+    best_epoch, best = trainer.strategy.broadcast(_best(callbacks) if trainer.is_global_zero else (None, {}))
+    if best_epoch is not None:
+        lit.load_state_dict(best)
     if temporary is not None:
         shutil.rmtree(folder, ignore_errors=True)
     if data.validation is not None and lit.scorer.memory is not None:
@@ -128,10 +133,15 @@ def fit_scorer(
     return FitResult(FittedModel(plan, lit.scorer.cpu().eval()), tell.curve, best_epoch)
 
 
-def _written_to(callbacks: Sequence[L.Callback], folder: Path) -> Path:
-    """Where the checkpoints are: the folder of the first process, which writes them for all."""
-    places = [one.dirpath for one in callbacks if isinstance(one, ModelCheckpoint) and one.dirpath is not None]
-    return Path(places[0]) if places else folder
+def _best(callbacks: Sequence[L.Callback]) -> tuple[int | None, dict[str, Any]]:
+    """The epoch and the weights of `best.ckpt`; none without validation."""
+    for one in callbacks:
+        if isinstance(one, ModelCheckpoint) and one.monitor is not None and one.dirpath is not None:
+            path = Path(one.dirpath) / "best.ckpt"
+            if path.exists():
+                state = torch.load(path, map_location="cpu", weights_only=True)
+                return int(state["epoch"]), state["state_dict"]
+    return None, {}
 
 
 def cheaper_is_better(curve: Sequence[Mapping[str, float]], best_epoch: int) -> str | None:
@@ -146,7 +156,7 @@ def cheaper_is_better(curve: Sequence[Mapping[str, float]], best_epoch: int) -> 
     )
 
 
-def validation_cost(lit: LitScorer, module: DataModule) -> str:
+def validation_cost(lit: LitScorer, module: DataModule, world_size: int = 1) -> str:
     """What one validation will take, from one timed batch of its middle."""
     validation = module.validation
     assert validation is not None
@@ -158,7 +168,7 @@ def validation_cost(lit: LitScorer, module: DataModule) -> str:
         lit.rank(batches[0], lit.scorer.config.score)  # the first call pays for set-up
         begin = time.perf_counter()
         lit.rank(batches[len(batches) // 2], lit.scorer.config.score)
-        seconds = (time.perf_counter() - begin) * len(batches)
+        seconds = (time.perf_counter() - begin) * -(-len(batches) // world_size)
     lit.train(was_training)
     items = int(lit.scorer.items.trainable.sum())
     return (
@@ -167,10 +177,9 @@ def validation_cost(lit: LitScorer, module: DataModule) -> str:
     )
 
 
-def _starting_point(folder: Path, data: FitData, resume: bool) -> str | None:
+def _starting_point(folder: Path, fingerprint: Mapping[str, Any], resume: bool) -> str | None:
     """The checkpoint to go on from; writes the fit's fingerprint where it starts anew."""
     last, about = folder / "last.ckpt", folder / "fit.json"
-    fingerprint = _fingerprint(data)
     if last.exists() and not resume:
         raise ConfigError(
             f"{folder} holds the checkpoints of an earlier fit. Pass resume=True to go on with it, "
@@ -211,6 +220,16 @@ def _fingerprint(data: FitData) -> dict[str, Any]:
         "interactions": data.assembler.store.digest,
         "features": state.hexdigest(),
     }
+
+
+def _also_alike(data: FitData, start: str | None) -> dict[str, Any]:
+    """What processes of one fit have in common beside its fingerprint."""
+    validation = data.validation
+    told = {"max_epochs": data.blueprint.train.max_epochs, "checkpoints": start is not None, "validation": ""}
+    if validation is not None:
+        answers = hashlib.sha256(validation.requests.stops.tobytes() + validation.truth.tobytes())
+        told["validation"] = f"{validation.assembler.store.digest} {answers.hexdigest()}"
+    return told
 
 
 def _keep_states(folder: Path, observers: Sequence[Observer]) -> None:

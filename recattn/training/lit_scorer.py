@@ -8,6 +8,7 @@ import lightning as L
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.parallel import DistributedDataParallel
 from torchmetrics import MeanMetric
 
 from recattn.batching.batch import TruthBatch, WindowBatch
@@ -31,7 +32,8 @@ class LitScorer(L.LightningModule):
     Logs `train/loss` with its parts, and `valid/ndcg_at_10`, `valid/recall_at_10` (and the retrieval score's
     `valid/retrieval_ndcg_at_10`) by epoch; where the catalog is larger than what the cascade keeps, also
     `valid/retrieval_recall_at_500` and `valid/cascade_ndcg_at_20_loss` (`recattn.training.cascade_quality`).
-    Randomness of a step is a function of (seed, epoch, step, rank) alone.
+    Randomness of a step is a function of (seed, epoch, step, rank) alone. Several processes train as one does that
+    gathers the gradients of their batches; metrics are those of all windows and requests, each counted once.
 
     Args:
         scorer: The scorer to train.
@@ -44,13 +46,16 @@ class LitScorer(L.LightningModule):
         self.scorer, self.train_config, self.cascade = scorer, train, cascade or Cascade()
         self._means = torch.nn.ModuleDict()
         self._catalog: CatalogView | None = None
+        self._windows: WindowBatches | None = None
+        self._truths: TruthBatches | None = None
         self._sample: CascadeSample | None = None
 
     def on_train_epoch_start(self) -> None:
         """Tells the batches their epoch, of which they are a function; Lightning itself tells samplers only."""
         dataset = getattr(self.trainer.train_dataloader, "dataset", None)
-        if isinstance(dataset, WindowBatches):
-            dataset.set_epoch(self.current_epoch)
+        self._windows = dataset if isinstance(dataset, WindowBatches) else None
+        if self._windows is not None:
+            self._windows.set_epoch(self.current_epoch)
 
     def training_step(self, batch: WindowBatch, batch_idx: int) -> Tensor:
         place = [self.train_config.seed, self.current_epoch, batch_idx, self.global_rank]
@@ -59,6 +64,10 @@ class LitScorer(L.LightningModule):
         loss = total_loss(losses, self.train_config)
         self._check_finite(loss, batch_idx)
         size = len(batch.targets)
+        if self._windows is not None:
+            size *= self._windows.world_size  # Lightning divides the sum of sizes by it, and cuts what is left over
+            if self._windows.spare(batch_idx):
+                loss, size = 0 * loss, 0
         self._log_loss("train/loss", loss, size, prog_bar=True)
         for name, value in losses.items():
             self._log_loss(f"train/{name}_loss", value, size)
@@ -92,10 +101,15 @@ class LitScorer(L.LightningModule):
         return f"Try a lower learning_rate (now {rate:g}), more warmup_steps, or a smaller clip_norm."
 
     def setup(self, stage: str) -> None:
-        """Counts the transitions of the training histories where nobody has yet."""
+        """Counts the transitions of the training histories where nobody has yet.
+
+        Buffers are the same in all processes, and never change: they need not be sent before each step.
+        """
         memory, data = self.scorer.memory, getattr(self.trainer, "datamodule", None)
         if stage == "fit" and memory is not None and memory.empty and data is not None:
             memory.fill(data.assembler.store, self.train_config.half_life)
+        fixed = [name for name, _ in self.named_buffers()]
+        DistributedDataParallel._set_params_and_buffers_to_ignore_for_model(self, fixed)
 
     def on_validation_epoch_start(self) -> None:
         self._check_weights()
@@ -110,16 +124,17 @@ class LitScorer(L.LightningModule):
     def on_validation_start(self) -> None:
         batches = getattr(self.trainer.val_dataloaders, "dataset", None)
         items = int(self.scorer.items.trainable.sum())
+        self._truths = batches if isinstance(batches, TruthBatches) else None
         self._sample = None
-        if isinstance(batches, TruthBatches) and self.scorer.config.score != "retrieval" and items > KEPT:
+        if self._truths is not None and self.scorer.config.score != "retrieval" and items > KEPT:
             scored = not self.cascade.used_for(items, self.scorer.config.score)
-            self._sample = CascadeSample(len(batches.requests), items, scored=scored)
+            self._sample = CascadeSample(len(self._truths.requests), items, scored=scored)
 
     def validation_step(self, batch: TruthBatch, batch_idx: int) -> None:
         with self._as_served():
-            self._validate(batch)
+            self._validate(batch, batch_idx)
 
-    def _validate(self, batch: TruthBatch) -> None:
+    def _validate(self, batch: TruthBatch, batch_idx: int) -> None:
         assert self._catalog is not None
         final, catalog = self.scorer.config.score, self._catalog
         prefixes, allowed = self.scorer.requests(batch.requests, final), self._allowed(batch)
@@ -132,9 +147,10 @@ class LitScorer(L.LightningModule):
         best = self.rank(batch, final) if dear is None else best_items(dear, catalog, K)[0]
         self._log_ranking(best, batch, "valid/")
         self._log_ranking(best_items(cheap, catalog, K)[0], batch, "valid/retrieval_", with_recall=False)
-        if self._sample is not None:
+        if self._sample is not None and self._truths is not None:
+            place = self._truths.place(batch_idx)
             first = self.scorer.with_memory(cheap, prefixes, catalog.codes)  # what the cascade's first cut goes by
-            found = self._sample.judge(self.scorer, prefixes, catalog, allowed, first, dear, batch.truth)
+            found = self._sample.judge(place, self.scorer, prefixes, catalog, allowed, first, dear, batch.truth)
             for name, values in found.items():
                 self._log_mean(f"valid/{name}", values)
 
@@ -163,10 +179,12 @@ class LitScorer(L.LightningModule):
     def _log_mean(self, name: str, values: np.ndarray) -> None:
         """The mean over all requests, also where processes have unequal shares of them."""
         if name not in self._means:
-            self._means[name] = MeanMetric().to(self.device)
+            exact = torch.float32 if self.device.type == "mps" else torch.float64
+            self._means[name] = MeanMetric().set_dtype(exact).to(self.device)
         metric = self._means[name]
         assert isinstance(metric, MeanMetric)
-        metric.update(float(values.mean()), len(values))
+        count = 0 if self._truths is not None and self._truths.spare else len(values)
+        metric.update(float(values.mean()) if count else 0.0, count)  # also of none: all processes log the same names
         shown = name == MONITOR
         self.log(name, metric, on_step=False, on_epoch=True, prog_bar=shown, metric_attribute=f"_means.{name}")
 

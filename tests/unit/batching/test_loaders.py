@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 
 from recattn.batching.assemble import Assembler
 from recattn.batching.batch import TruthBatch, WindowBatch
-from recattn.batching.loaders import TruthBatches, WindowBatches, bucketed_batches, whole_batches
+from recattn.batching.loaders import TruthBatches, WindowBatches, bucketed_batches, share, whole_batches
 from recattn.config import ModelConfig, TrainConfig
 from recattn.dataset.history import HistoryStore
 from recattn.dataset.negatives import NegativeSampler
@@ -118,14 +119,40 @@ def test_an_epoch_trains_every_window_once(build: Callable[..., WindowBatches], 
     assert targets(every) == targets([build(batch_size=99)[0]])
 
 
-@pytest.mark.parametrize("world_size", [2, 3, 7])
-def test_ranks_share_the_batches_of_one_process(world_size: int, build: Callable[..., WindowBatches]) -> None:
-    alone = [targets([batch]) for batch in build()]
+@pytest.mark.parametrize("world_size", [2, 3, 7, 40])
+def test_ranks_train_every_window_once_and_all_the_same_number_of_steps(
+    world_size: int, build: Callable[..., WindowBatches]
+) -> None:
     ranks = [build(rank=rank, world_size=world_size) for rank in range(world_size)]
-    assert {len(batches) for batches in ranks} == {-(-len(alone) // world_size)}
-    shared = [targets([ranks[rank][step]]) for step in range(len(ranks[0])) for rank in range(world_size)]
-    assert shared[: len(alone)] == alone
-    assert shared[len(alone) :] == alone[: len(shared) - len(alone)]  # so that no rank waits for another
+    (steps,) = {len(batches) for batches in ranks}
+    shared = [rank[step] for rank in ranks for step in range(steps) if not rank.spare(step)]
+    assert targets(shared) == targets([build(batch_size=99)[0]])
+    assert all(len(rank[step].targets) for rank in ranks for step in range(steps))
+
+
+def test_a_rank_reads_one_part_of_the_store(build: Callable[..., WindowBatches], scene: Any) -> None:
+    """What the others read is spoilt for each: its batches stay as they are."""
+    for rank in range(3):
+        batches = build(rank=rank, world_size=3)
+        mine = share(len(batches.windows), rank, 3)
+        begin, end = batches.windows.starts[mine.start], batches.windows.stops[mine.stop - 1]
+        others = np.ones(len(scene.store), bool)
+        others[begin:end] = False
+        assert others.sum() >= len(scene.store) // 3
+        spoilt = build(rank=rank, world_size=3)
+        store = replace(scene.store, items=np.where(others, 1, scene.store.items).astype(np.int32))
+        spoilt.assembler = replace(spoilt.assembler, store=store)
+        for epoch in range(3):
+            batches.set_epoch(epoch)
+            spoilt.set_epoch(epoch)
+            assert all(batches.spare(s) or same(batches[s], spoilt[s]) for s in range(len(batches)))
+
+
+def test_shares_are_contiguous_and_all_but_even() -> None:
+    for count in (0, 1, 5, 64, 101):
+        shares = [share(count, rank, 7) for rank in range(7)]
+        assert [row for part in shares for row in part] == list(range(count))
+        assert max(map(len, shares)) - min(map(len, shares)) <= 1
 
 
 def test_ranks_draw_their_own_negatives(build: Callable[..., WindowBatches]) -> None:
@@ -170,10 +197,13 @@ def test_truth_batches_may_leave_seen_items_in(truths: Callable[..., TruthBatche
 
 @pytest.mark.parametrize("world_size", [2, 4])
 def test_ranks_partition_the_truth_batches(world_size: int, truths: Callable[..., TruthBatches]) -> None:
-    shares = [list(truths(rank=rank, world_size=world_size)) for rank in range(world_size)]
-    alone = list(truths())
-    assert sum(map(len, shares)) == len(alone)
-    assert all(any(same(one, other) for share in shares for other in share) for one in alone)
+    ranks = [truths(rank=rank, world_size=world_size) for rank in range(world_size)]
+    alone = truths()
+    assert [rank.spare for rank in ranks] == [rank >= len(alone) for rank in range(world_size)]
+    assert all(len(rank) > 0 for rank in ranks)
+    every = [(rank, step) for rank in ranks for step in range(len(rank)) if not rank.spare]
+    assert sorted(rank.place(step) for rank, step in every) == [0, 2, 4]
+    assert all(same(rank[step], alone[rank.place(step) // 2]) for rank, step in every)
 
 
 def test_truth_batches_come_in_order_from_workers(truths: Callable[..., TruthBatches]) -> None:

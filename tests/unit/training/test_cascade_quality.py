@@ -69,15 +69,15 @@ def test_what_is_not_allowed_takes_no_place_among_the_500() -> None:
 def test_the_requests_looked_at_are_at_most_500_and_spread_evenly(batches: list[int]) -> None:
     sample = CascadeSample(sum(batches), 3000, scored=True)
     starts = np.cumsum([0, *batches[:-1]])
-    rows = [start + row for start, count in zip(starts, batches, strict=True) for row in sample.rows(count)]
+    rows = [start + row for start, count in zip(starts, batches, strict=True) for row in sample.rows(start, count)]
     assert rows == list(range(0, sum(batches), sample.step))
     assert 350 < len(rows) <= 500
 
 
 def test_fewer_requests_are_looked_at_where_each_costs_a_large_catalog() -> None:
     assert CascadeSample(500, 46_000, scored=True).step == 1
-    assert len(CascadeSample(2000, 46_000, scored=False).rows(2000)) <= room.PAIRS // 46_000
-    assert len(CascadeSample(3, 10**9, scored=False).rows(3)) == 1
+    assert len(CascadeSample(2000, 46_000, scored=False).rows(0, 2000)) <= room.PAIRS // 46_000
+    assert len(CascadeSample(3, 10**9, scored=False).rows(0, 3)) == 1
 
 
 @pytest.fixture

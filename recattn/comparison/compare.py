@@ -65,7 +65,7 @@ def compare(
     notes = check_comparable(entered)
     metrics = _metrics(entered, metric)
     headline = metrics[0]
-    sample = Sample.of(base)
+    sample = Sample.of(entered, base, headline)
     k = int(found[1]) if (found := re.search(r"_at_(\d+)$", headline)) else _K
     drawn = {"n_resamples": n_resamples, "confidence": confidence, "seed": seed}
     effects = metric_effects(entered, base, metrics, **drawn)  # type: ignore[arg-type]

@@ -37,6 +37,24 @@ def test_p_values_of_the_headline_are_corrected_for_all_comparisons_made(make_re
     assert len(rows) == 3
 
 
+def test_requests_without_a_value_are_left_out_of_that_metric_alone(make_report: MakeReport) -> None:
+    base, other = make_report(0.3), make_report(0.5, seed=1)
+    gaps = other.per_request.assign(
+        mrr_at_10=other.per_request["mrr_at_10"].mask(np.arange(len(other.per_request)) < 9)
+    )
+    effects = compare({"base": base, "other": dataclasses.replace(other, per_request=gaps)}).effects.set_index("metric")
+    kept = gaps["mrr_at_10"].notna()
+    wanted = (gaps["mrr_at_10"] - base.per_request["mrr_at_10"])[kept].mean()
+    assert effects.loc["mrr_at_10", "difference"] == pytest.approx(wanted)
+    assert effects.loc["mrr_at_10", "low"] < wanted < effects.loc["mrr_at_10", "high"]
+    assert effects["requests"].to_dict() == {"ndcg_at_10": len(gaps), "mrr_at_10": len(gaps) - 9} | {
+        name: len(gaps) for name in effects.index.difference(["ndcg_at_10", "mrr_at_10"])
+    }
+    none = dataclasses.replace(other, per_request=gaps.assign(mrr_at_10=np.nan))
+    with pytest.raises(DataError, match="mrr_at_10 has a value for no request"):
+        compare({"base": base, "other": none}, metric="mrr_at_10")
+
+
 def test_many_contenders_can_still_be_significant(make_report: MakeReport) -> None:
     reports = {"base": make_report(0.2)} | {f"r{seed}": make_report(0.6, seed=seed) for seed in range(1, 31)}
     assert compare(reports).headline["significant"].all()
